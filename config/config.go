@@ -1,0 +1,143 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole desired state, checked and with every default filled in. It is never changed after it was made.
+type Config struct {
+	// Version of this format; 1 is the only one.
+	Version int
+	// Listen holds the addresses of the data listeners, host:port.
+	Listen         []string
+	Limits         Limits
+	Shutdown       Shutdown
+	TrustedProxies []netip.Prefix
+	Log            Log
+	Admin          Admin
+	// StateDir is absolute, or relative to the working directory; a relative path in the file starts at the file's folder.
+	StateDir string
+	Pools    map[string]*Pool
+	Routes   map[string]*Route
+	where    map[string]Position // path such as "pools.a.balance" -> place in the source
+}
+
+// Limits bound what clients may take.
+type Limits struct {
+	MaxConnections    int
+	MaxHeader         int // bytes
+	MaxHeaderCount    int
+	MaxBody           int64 // bytes
+	MaxRoutingBody    int   // bytes
+	ReadHeaderTimeout time.Duration
+	IdleTimeout       time.Duration
+}
+
+// Shutdown is what SIGTERM allows running exchanges.
+type Shutdown struct {
+	Delay time.Duration
+	Drain time.Duration
+}
+
+// Log configures the log of changes.
+type Log struct {
+	Level  string // debug | info | warn | error
+	Format string // text | json
+}
+
+// Admin is the listener people see and steer through.
+type Admin struct {
+	Listen       string
+	AllowedHosts []string
+	TokenFile    string
+}
+
+// Pool is one deployed version of a model.
+type Pool struct {
+	Name           string
+	Endpoints      []Endpoint
+	Balance        string
+	ConnectTimeout time.Duration
+	MaxConnections int
+	Host           string
+	OnClientGone   string // cancel | drain
+}
+
+// Endpoint is one model server.
+type Endpoint struct {
+	URL    string // http://host:port, nothing behind it
+	Weight float64
+}
+
+// Route is what a client asks for and how its traffic is treated.
+type Route struct {
+	Name            string
+	Match           Match
+	Split           Weights    // nil when BlueGreen is set
+	BlueGreen       *BlueGreen // nil when Split is set
+	Sticky          []KeySource
+	ForceHeader     string // "" = nobody may force a pool
+	Shadow          map[string]*Shadow
+	Timeout         time.Duration
+	BodyIdleTimeout time.Duration
+	MaxDuration     time.Duration
+	Retry           Retry
+	// Origin names the layer that had the last word on the split or the active pool: "file", "operator".
+	Origin string
+}
+
+// Weights maps pool names to non-negative weights; a share is weight / sum.
+type Weights map[string]float64
+
+// Match says which requests a route is for; all that is set must hold.
+type Match struct {
+	Path    string            // ends in "/": prefix; else exact; "" = any
+	Hosts   []string          // lower case, without port; a leading "*." stands for any one or more labels
+	Methods []string          // empty = any
+	Headers map[string]string // lower-case name -> exact value; "*" = present
+	Model   string            // value of the JSON body's "model"
+}
+
+// BlueGreen is two pools of which exactly one is active.
+type BlueGreen struct {
+	Blue, Green string
+	Active      string // blue | green
+}
+
+// ActivePool is the name of the pool that serves.
+func (b *BlueGreen) ActivePool() string {
+	if b.Active == "green" {
+		return b.Green
+	}
+	return b.Blue
+}
+
+// KeySource is one place a sticky key may come from.
+type KeySource struct {
+	Kind string // header | cookie | json | client_ip
+	Name string // lower case for headers; empty for client_ip
+}
+
+// Shadow is how one pool gets copies of a route's requests.
+type Shadow struct {
+	Sample             float64 // 0..1
+	Timeout            time.Duration
+	MaxInFlight        int
+	MaxBody            int64 // bytes of one copy
+	MaxBytes           int64 // bytes of all copies held at once
+	ForwardCredentials bool
+}
+
+// Retry says when a request may be sent to a second endpoint.
+type Retry struct {
+	Attempts int      // extra tries
+	On       []string // connect | stale
+	Methods  []string // methods that may be sent again once bytes were written
+}
+
+// Position is a place in a source, counted from 1.
+type Position struct {
+	File      string
+	Line, Col int
+}
