@@ -1,0 +1,71 @@
+package monitor
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// pools shows one number per pool of each route.
+type pools struct {
+	vec *prometheus.GaugeVec
+}
+
+// show sets the route's numbers before it removes those of pools that are gone, so that no scrape finds the route empty.
+func (p *pools) show(route string, value map[string]float64) {}
+
+// Connections counts the connections of clients. All its methods may be called at once, and allocate nothing.
+type Connections struct {
+	open     atomic.Int64
+	rejected [rejectReasons]prometheus.Counter
+}
+
+func (c *Connections) bind(rejected *prometheus.CounterVec) {
+	for reason := range rejectReasons {
+		c.rejected[reason] = rejected.WithLabelValues(reason.String())
+	}
+}
+
+// Opened counts a connection that is served.
+func (c *Connections) Opened() { c.open.Add(1) }
+
+// Closed ends what Opened began.
+func (c *Connections) Closed() { c.open.Add(-1) }
+
+// Rejected counts a connection that is not served.
+func (c *Connections) Rejected(reason RejectReason) { c.rejected[reason].Inc() }
+
+// loads collects the numbers that are counted without Prometheus because the hot path reads or changes them twice an exchange.
+type loads struct {
+	registry              *Registry
+	inFlight, connections *prometheus.Desc
+}
+
+func newLoads(r *Registry) *loads {
+	return &loads{
+		registry: r,
+		inFlight: prometheus.NewDesc(namespace+"_in_flight",
+			"Exchanges that have begun and not ended.", []string{"route", "pool"}, nil),
+		connections: prometheus.NewDesc(namespace+"_connections",
+			"Open connections of clients.", nil, nil),
+	}
+}
+
+// Describe is for Prometheus.
+func (l *loads) Describe(to chan<- *prometheus.Desc) {
+	to <- l.inFlight
+	to <- l.connections
+}
+
+// Collect is for Prometheus.
+func (l *loads) Collect(to chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value int64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+	}
+	gauge(l.connections, l.registry.conns.open.Load())
+	l.registry.mu.Lock()
+	defer l.registry.mu.Unlock()
+	for v, m := range l.registry.meters {
+		gauge(l.inFlight, m.InFlight(), v.route, v.pool)
+	}
+}

@@ -1,0 +1,94 @@
+package monitor
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Meter counts the exchanges of one version. All its methods may be called at once, and allocate nothing.
+type Meter struct {
+	inFlight atomic.Int64
+	codes    codes
+
+	duration, upstream, firstByte, overhead prometheus.Observer
+	bytesIn, bytesOut                       prometheus.Counter
+	errors                                  [reasons]prometheus.Counter // [None] is nil
+	retries                                 [retryOutcomes]prometheus.Counter
+	assignments                             [bys]prometheus.Counter
+}
+
+// Observation is what was seen of a finished exchange.
+type Observation struct {
+	// Status is what mlproxy returned; 499 for a client that left.
+	Status int
+	// Reason is None when the model server's answer was passed on whole.
+	Reason Reason
+	// Duration is from the first byte of the request to the last of the answer, Overhead the part spent in mlproxy itself.
+	Duration, Overhead time.Duration
+	// Upstream is from the sending of the request to the last byte of the model server's answer; FirstByte to the first.
+	Upstream, FirstByte time.Duration
+	// BytesIn and BytesOut are of the bodies.
+	BytesIn, BytesOut int64
+	// Sent says that a request reached an endpoint: Upstream counts. Answered says that a byte came back: FirstByte counts.
+	Sent, Answered bool
+}
+
+func newMeter(s *series, v version) *Meter {
+	m := &Meter{
+		codes:     codes{vec: s.requests.MustCurryWith(v.labels())},
+		duration:  s.duration.WithLabelValues(v.route, v.pool),
+		upstream:  s.upstream.WithLabelValues(v.route, v.pool),
+		firstByte: s.firstByte.WithLabelValues(v.route, v.pool),
+		overhead:  s.overhead.WithLabelValues(v.route),
+		bytesIn:   s.requestBytes.WithLabelValues(v.route, v.pool),
+		bytesOut:  s.responseBytes.WithLabelValues(v.route, v.pool),
+	}
+	for r := None + 1; r < reasons; r++ {
+		m.errors[r] = s.errors.WithLabelValues(v.route, v.pool, r.String())
+	}
+	for o := range retryOutcomes {
+		m.retries[o] = s.retries.WithLabelValues(v.route, v.pool, o.String())
+	}
+	for b := range bys {
+		m.assignments[b] = s.assignments.WithLabelValues(v.route, v.pool, b.String())
+	}
+	return m
+}
+
+// Begin counts an exchange as in flight until it is observed.
+func (m *Meter) Begin() { m.inFlight.Add(1) }
+
+// InFlight is how many exchanges have begun and not ended.
+func (m *Meter) InFlight() int64 { return m.inFlight.Load() }
+
+// Observe counts a finished exchange, which Begin has begun, in every metric of the version.
+func (m *Meter) Observe(o *Observation) {
+	m.inFlight.Add(-1)
+	m.codes.count(o.Status)
+	m.duration.Observe(seconds(o.Duration))
+	m.overhead.Observe(seconds(o.Overhead))
+	m.bytesIn.Add(float64(o.BytesIn))
+	m.bytesOut.Add(float64(o.BytesOut))
+	if o.Sent {
+		m.upstream.Observe(seconds(o.Upstream))
+	}
+	if o.Answered {
+		m.firstByte.Observe(seconds(o.FirstByte))
+	}
+	m.Error(o.Reason)
+}
+
+// Error counts what went wrong with one try; None counts nothing. Observe does it for the exchange as a whole.
+func (m *Meter) Error(reason Reason) {
+	if reason != None {
+		m.errors[reason].Inc()
+	}
+}
+
+// Assign counts the choice of this version.
+func (m *Meter) Assign(by By) { m.assignments[by].Inc() }
+
+// Retry counts a wish for another try.
+func (m *Meter) Retry(outcome RetryOutcome) { m.retries[outcome].Inc() }

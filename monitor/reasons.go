@@ -1,0 +1,127 @@
+package monitor
+
+// Reason says why an exchange was not answered by the model server, or not wholly; in errors_total and X-MLProxy-Error.
+type Reason uint8
+
+// The reasons, in the order of the status they are answered with.
+const (
+	None                Reason = iota
+	BadRequest                 // 400
+	Unauthorized               // 401
+	Forbidden                  // 403
+	NoRoute                    // 404
+	RequestTimeout             // 408
+	BodyTooLarge               // 413
+	Expectation                // 417
+	RateLimited                // 429
+	HeadersTooLarge            // 431
+	ClientGone                 // 499, never sent
+	NotImplemented             // 501
+	UpstreamConnect            // 502
+	UpstreamReset              // 502, or a broken answer
+	UpstreamInvalid            // 502, or a broken answer
+	NoHealthyEndpoint          // 503
+	Overloaded                 // 503
+	BreakerOpen                // 503
+	Draining                   // 503
+	UpstreamTimeout            // 504
+	VersionNotSupported        // 505
+	reasons                    // how many there are
+)
+
+var reasonNames = [reasons]string{
+	None: "none", BadRequest: "bad_request", Unauthorized: "unauthorized", Forbidden: "forbidden", NoRoute: "no_route",
+	RequestTimeout: "request_timeout", BodyTooLarge: "body_too_large", Expectation: "expectation", RateLimited: "rate_limited",
+	HeadersTooLarge: "headers_too_large", ClientGone: "client_gone", NotImplemented: "not_implemented",
+	UpstreamConnect: "upstream_connect", UpstreamReset: "upstream_reset", UpstreamInvalid: "upstream_invalid",
+	NoHealthyEndpoint: "no_healthy_endpoint", Overloaded: "overloaded", BreakerOpen: "breaker_open", Draining: "draining",
+	UpstreamTimeout: "upstream_timeout", VersionNotSupported: "version_not_supported",
+}
+
+// String is the reason as labels, headers and logs spell it.
+func (r Reason) String() string { return reasonNames[r] }
+
+// By says what decided an assignment.
+type By uint8
+
+// What may decide an assignment.
+const (
+	ByKey      By = iota // the sticky key
+	ByRotation           // no key: the low-discrepancy rotation
+	ByForce              // a trusted caller named the pool
+	bys
+)
+
+var byNames = [bys]string{ByKey: "key", ByRotation: "rotation", ByForce: "force"}
+
+// String is the label value.
+func (b By) String() string { return byNames[b] }
+
+// RetryOutcome says how a wish for another try ended.
+type RetryOutcome uint8
+
+// How a wish for another try may end.
+const (
+	RetrySucceeded RetryOutcome = iota // the other try was answered
+	RetryFailed                        // the other try failed as well
+	RetryNoBudget                      // not tried: the budget was spent
+	retryOutcomes
+)
+
+var retryNames = [retryOutcomes]string{RetrySucceeded: "succeeded", RetryFailed: "failed", RetryNoBudget: "no_budget"}
+
+// String is the label value.
+func (o RetryOutcome) String() string { return retryNames[o] }
+
+// DropReason says why a sampled request was not copied to a shadow.
+type DropReason uint8
+
+// Why a sampled request may not be copied.
+const (
+	DropInFlight   DropReason = iota // max_in_flight copies were with the shadow
+	DropBytes                        // the copies held would have exceeded max_bytes
+	DropTooLarge                     // the body exceeded max_body
+	DropIncomplete                   // the client's body did not arrive whole
+	DropNoEndpoint                   // the shadow's pool offered no endpoint
+	DropDraining                     // mlproxy was stopping
+	dropReasons
+)
+
+var dropNames = [dropReasons]string{
+	DropInFlight: "in_flight", DropBytes: "bytes", DropTooLarge: "body_too_large", DropIncomplete: "incomplete",
+	DropNoEndpoint: "no_endpoint", DropDraining: "draining",
+}
+
+// String is the label value.
+func (d DropReason) String() string { return dropNames[d] }
+
+// Result is what comparing a shadow's answer with the live one found.
+type Result uint8
+
+// What a comparison may find.
+const (
+	Agree  Result = iota // same status, same body
+	Differ               // another status or another body
+	Failed               // one of the two answers is missing or incomplete
+	results
+)
+
+var resultNames = [results]string{Agree: "agree", Differ: "differ", Failed: "error"}
+
+// String is the label value.
+func (r Result) String() string { return resultNames[r] }
+
+// RejectReason says why a client's connection was not served.
+type RejectReason uint8
+
+// Why a connection may not be served.
+const (
+	RejectLimit       RejectReason = iota // limits.max_connections were open
+	RejectDescriptors                     // the process had no file descriptor left
+	rejectReasons
+)
+
+var rejectNames = [rejectReasons]string{RejectLimit: "max_connections", RejectDescriptors: "descriptors"}
+
+// String is the label value.
+func (r RejectReason) String() string { return rejectNames[r] }

@@ -1,0 +1,143 @@
+package monitor
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Bounds of the classic histograms in seconds. Inference takes 50 us (a tree, over loopback) to a minute (a long completion);
+// the proxy itself takes microseconds, up to a second when it queues.
+var (
+	exchangeBounds = []float64{
+		50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, .1, .25, .5, 1, 2.5, 5, 10, 30, 60,
+	}
+	overheadBounds = []float64{
+		5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, .1, .25, .5, 1,
+	}
+)
+
+// series are all metrics of mlproxy. Each is made, named and explained in newSeries and nowhere else.
+type series struct {
+	requests, errors, retries, assignments       *prometheus.CounterVec
+	requestBytes, responseBytes                  *prometheus.CounterVec
+	duration, upstream, firstByte, overhead      *prometheus.HistogramVec
+	shadowRequests, shadowDropped, shadowCompare *prometheus.CounterVec
+	shadowDuration                               *prometheus.HistogramVec
+	split, active, build                         *prometheus.GaugeVec
+	revision, reloaded, reloadedAt               prometheus.Gauge
+	rejected                                     *prometheus.CounterVec
+}
+
+func newSeries(f factory) series {
+	return series{
+		requests: f.counter("requests_total",
+			"Exchanges by the exact status mlproxy returned; 499 for a client that left.", "route", "pool", "code"),
+		duration: f.histogram("request_duration_seconds",
+			"Time from the first byte of the request to the last byte of the answer.", exchangeBounds, "route", "pool"),
+		overhead: f.histogram("overhead_seconds",
+			"Time spent in mlproxy itself.", overheadBounds, "route"),
+		upstream: f.histogram("upstream_duration_seconds",
+			"Time a model server took, to the last byte of its answer.", exchangeBounds, "route", "pool"),
+		firstByte: f.histogram("time_to_first_byte_seconds",
+			"Time to the first byte of a model server's answer.", exchangeBounds, "route", "pool"),
+		requestBytes: f.counter("request_bytes_total",
+			"Bytes of request bodies taken from clients.", "route", "pool"),
+		responseBytes: f.counter("response_bytes_total",
+			"Bytes of answer bodies given to clients.", "route", "pool"),
+		errors: f.counter("errors_total",
+			"What kept a model server's answer from a client, also where another try then succeeded.", "route", "pool", "reason"),
+		retries: f.counter("retries_total",
+			"Wishes for another try, by how they ended.", "route", "pool", "outcome"),
+		assignments: f.counter("assignments_total",
+			"Choices of a version, by what decided them.", "route", "pool", "by"),
+		split: f.gauge("split_weight",
+			"Configured share of a route's traffic, 0 to 1.", "route", "pool"),
+		active: f.gauge("active_pool",
+			"1 for the active pool of a blue/green route, 0 for the idle one.", "route", "pool"),
+		shadowRequests: f.counter("shadow_requests_total",
+			"Copies sent to a shadow, by the status of its answer; 0 for none.", "route", "pool", "code"),
+		shadowDuration: f.histogram("shadow_duration_seconds",
+			"Time a shadow took, to the last byte of its answer or to its failure.", exchangeBounds, "route", "pool"),
+		shadowDropped: f.counter("shadow_dropped_total",
+			"Sampled requests that were not copied.", "route", "pool", "reason"),
+		shadowCompare: f.counter("shadow_compared_total",
+			"Shadow answers compared with the live ones.", "route", "pool", "result"),
+		revision: f.one("config_revision",
+			"Revision of the config in force."),
+		reloaded: f.one("config_last_reload_successful",
+			"1 when the last change of the config was applied, 0 when it was refused."),
+		reloadedAt: f.one("config_last_reload_timestamp_seconds",
+			"When the config was last applied or refused."),
+		rejected: f.counter("connections_rejected_total",
+			"Connections of clients that were not served.", "reason"),
+		build: f.gauge("build_info",
+			"1; the labels say what runs.", "version", "revision", "goversion"),
+	}
+}
+
+// ofVersion are the metrics whose series end with a version.
+func (s *series) ofVersion() []family {
+	return []family{
+		s.requests, s.duration, s.upstream, s.firstByte, s.requestBytes, s.responseBytes, s.errors, s.retries, s.assignments,
+		s.split, s.active,
+	}
+}
+
+// ofShadow are the metrics whose series end with a shadow.
+func (s *series) ofShadow() []family {
+	return []family{s.shadowRequests, s.shadowDuration, s.shadowDropped, s.shadowCompare}
+}
+
+// family is a metric whose series can be removed.
+type family interface {
+	DeletePartialMatch(labels prometheus.Labels) int
+}
+
+func remove(from []family, labels prometheus.Labels) {
+	for _, f := range from {
+		f.DeletePartialMatch(labels)
+	}
+}
+
+// namespace begins every metric's name.
+const namespace = "mlproxy"
+
+// factory makes metrics and registers them.
+type factory struct{ *prometheus.Registry }
+
+func (f factory) runtime() {
+	f.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+func (f factory) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	f.MustRegister(v)
+	return v
+}
+
+func (f factory) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	f.MustRegister(v)
+	return v
+}
+
+func (f factory) one(name, help string) prometheus.Gauge {
+	return f.gauge(name, help).WithLabelValues()
+}
+
+// histogram is both classic and native: scrapers that know native histograms get buckets a tenth apart, at most
+// 160 of them, made coarser when there would be more (and never reset: a rollout's evidence must not vanish).
+func (f factory) histogram(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: name, Help: help, Buckets: bounds,
+		NativeHistogramBucketFactor:    1.1,
+		NativeHistogramMaxBucketNumber: 160,
+	}, labels)
+	f.MustRegister(v)
+	return v
+}
+
+// seconds is d as metrics have it; a clock that stood still or went back counts as no time.
+func seconds(d time.Duration) float64 { return float64(max(d, 0)) / float64(time.Second) }
