@@ -1,0 +1,174 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"mlproxy/config"
+)
+
+const (
+	quiet  = 50 * time.Millisecond  // a burst of events is over when nothing happened for so long
+	limit  = 300 * time.Millisecond // and is taken as over after so long
+	patrol = 5 * time.Second        // finds what no event told of: network file systems, lost watches
+)
+
+// ErrStopped answers a Reload after Watch has ended.
+var ErrStopped = errors.New("mlproxy is stopping and reads no config any more; the next start will read it")
+
+// File is the config file as a source. Editors and Kubernetes replace files by renaming, so it is the directories on the
+// way to the file that are watched, and content, not the event, decides whether anything changed.
+type File struct {
+	path    string
+	log     *slog.Logger
+	reloads chan chan<- error
+	stopped chan struct{}     // closed when Watch has ended
+	seen    [sha256.Size]byte // what was last emitted; touched by Read before Watch, then by Watch alone
+	now     watched
+}
+
+// watched is what stands behind the path now.
+type watched struct {
+	real string          // the path with every link followed
+	dirs map[string]bool // the directories asked to be watched
+}
+
+// NewFile makes a source of the config file at path. Nothing is read yet.
+func NewFile(path string, log *slog.Logger) *File {
+	return &File{path: filepath.Clean(path), log: log, reloads: make(chan chan<- error), stopped: make(chan struct{})}
+}
+
+// Read is the first update, made without watching. It must not be called while Watch runs.
+func (f *File) Read() Update {
+	u, sum := f.read("start")
+	f.seen = sum
+	return u
+}
+
+// Reload reads the file even if nothing seems to have changed, and returns what became of it once control has decided.
+func (f *File) Reload(ctx context.Context) error {
+	outcome := make(chan error, 1)
+	select {
+	case f.reloads <- outcome:
+	case <-f.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-outcome:
+		return err
+	case <-f.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Watch emits an update for every change of the file's content until ctx ends; emit may block, but not beyond ctx. Without
+// file events (no inotify instances left) it looks every few seconds instead. Call it once.
+func (f *File) Watch(ctx context.Context, emit func(Update)) error {
+	defer close(f.stopped)
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		f.log.Warn("no file events; looking at the config file now and then", "every", patrol, "error", err)
+		return f.watch(ctx, deaf(), emit)
+	}
+	defer w.Close()
+	return f.watch(ctx, listening(w), emit)
+}
+
+// watch is Watch with the ears given, so that tests can speak into them.
+func (f *File) watch(ctx context.Context, w ears, emit func(Update)) error {
+	burst := debounce{quiet: quiet, limit: limit}
+	round := time.NewTicker(patrol)
+	defer round.Stop()
+	f.follow(w)
+	burst.Touch() // what changed between Read and now had nobody listening
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-w.events:
+			if f.concerns(e.Name) {
+				burst.Touch()
+			}
+		case err := <-w.errors:
+			f.log.Warn("file events were lost; reading the config file", "error", err)
+			burst.Touch()
+		case <-round.C:
+			burst.Touch()
+		case <-burst.C():
+			burst.Clear()
+			f.follow(w)
+			f.emitChange(emit)
+		case outcome := <-f.reloads:
+			f.emitReload(emit, outcome)
+		}
+	}
+}
+
+// concerns says whether an event at name may have changed the content: the file itself, or a link on the way to it.
+func (f *File) concerns(name string) bool {
+	if name == f.path || name == f.now.real {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(f.path)
+	return err != nil || real != f.now.real
+}
+
+// follow finds what stands behind the path and watches the directories it depends on.
+func (f *File) follow(w ears) {
+	real, err := filepath.EvalSymlinks(f.path)
+	if err != nil {
+		real = f.path
+	}
+	dirs := map[string]bool{filepath.Dir(f.path): true, filepath.Dir(real): true}
+	for dir := range f.now.dirs {
+		if !dirs[dir] {
+			_ = w.remove(dir) // gone already, as a rule
+		}
+	}
+	for dir := range dirs {
+		if err := w.add(dir); err != nil {
+			f.log.Warn("cannot watch the config file's folder; looking again later", "folder", dir, "again_in", patrol, "error", err)
+		}
+	}
+	f.now = watched{real: real, dirs: dirs}
+}
+
+func (f *File) emitChange(emit func(Update)) {
+	u, sum := f.read("file changed")
+	if sum == f.seen {
+		return
+	}
+	f.seen = sum
+	emit(u)
+}
+
+func (f *File) emitReload(emit func(Update), outcome chan<- error) {
+	u, sum := f.read("reload")
+	f.seen = sum
+	u.outcome = outcome
+	emit(u)
+}
+
+// read reads and checks the file. The sum tells contents apart, and failures to read from each other and from contents.
+func (f *File) read(reason string) (Update, [sha256.Size]byte) {
+	u := Update{Origin: "file", Reason: reason}
+	src, err := os.ReadFile(f.path)
+	if err != nil {
+		u.Err = fmt.Errorf("cannot read the config file: %w; put it back, or correct its permissions", err)
+		return u, sha256.Sum256([]byte("\x00" + err.Error()))
+	}
+	u.Config, u.Err = config.Parse(f.path, src, os.LookupEnv)
+	return u, sha256.Sum256(src)
+}

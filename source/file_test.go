@@ -1,0 +1,250 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// text is a config whose only pool is at the given port.
+func text(port int) string {
+	return fmt.Sprintf(`version: 1
+pools:
+  a: {endpoints: ["http://127.0.0.1:%d"]}
+routes:
+  r: {match: {path: /}, split: {a: 1}}
+`, port)
+}
+
+// write replaces the file's content in place.
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// port is what tells the test's configs apart.
+func port(u Update) string {
+	if u.Config == nil {
+		return "fault"
+	}
+	return u.Config.Pools["a"].Endpoints[0].URL
+}
+
+// bench is a watched file inside a synctest bubble; the test speaks the events itself.
+type bench struct {
+	*testing.T
+	path    string
+	file    *File
+	events  chan fsnotify.Event
+	updates chan Update
+}
+
+func bubble(t *testing.T, f func(b *bench)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{T: t, path: filepath.Join(dir, "config.yaml"), events: make(chan fsnotify.Event), updates: make(chan Update, 100)}
+		write(t, b.path, text(1))
+		b.file = NewFile(b.path, quietLog())
+		if u := b.file.Read(); u.Err != nil || u.Reason != "start" {
+			t.Fatalf("first reading: %+v", u)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		hear := deaf()
+		hear.events = b.events
+		go func() { ended <- b.file.watch(ctx, hear, func(u Update) { b.updates <- u }) }()
+		f(b)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// touch tells of an event at the file.
+func (b *bench) touch() { b.events <- fsnotify.Event{Name: b.path, Op: fsnotify.Write} }
+
+// pass lets d go by and returns what was emitted meanwhile.
+func (b *bench) pass(d time.Duration) (got []string) {
+	time.Sleep(d) // the bubble's clock
+	synctest.Wait()
+	for len(b.updates) > 0 {
+		got = append(got, port(<-b.updates))
+	}
+	return got
+}
+
+func (b *bench) want(what string, got []string, want ...string) {
+	b.Helper()
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		b.Errorf("%s: emitted %q, want %q", what, got, want)
+	}
+}
+
+func TestABurstIsOneUpdate(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.want("nothing changed since the start", b.pass(time.Second))
+		for p := 2; p <= 6; p++ {
+			write(b.T, b.path, text(p))
+			b.touch()
+			b.want("within the burst", b.pass(quiet-time.Millisecond))
+		}
+		b.want("after the burst", b.pass(2*time.Millisecond), "http://127.0.0.1:6")
+		b.touch()
+		b.want("the same content", b.pass(time.Second))
+	})
+}
+
+func TestAnEndlessBurstIsReadInTime(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.pass(time.Second)
+		write(b.T, b.path, text(2))
+		var got []string
+		for range 40 {
+			b.touch()
+			got = append(got, b.pass(10*time.Millisecond)...)
+		}
+		b.want("400 ms of events without pause", got, "http://127.0.0.1:2")
+	})
+}
+
+func TestForeignEventsAreNotRead(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.pass(100 * time.Millisecond)
+		write(b.T, b.path, text(2))
+		b.events <- fsnotify.Event{Name: filepath.Join(filepath.Dir(b.path), "access.log"), Op: fsnotify.Write}
+		b.want("a neighbour's event", b.pass(time.Second))
+		b.want("the patrol", b.pass(patrol), "http://127.0.0.1:2")
+	})
+}
+
+func TestWhatIsWrongIsAnUpdate(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.pass(time.Second)
+		write(b.T, b.path, "version: 1\nrouts: {}\n")
+		b.touch()
+		b.want("malformed", b.pass(time.Second), "fault")
+		if err := os.Remove(b.path); err != nil {
+			b.Fatal(err)
+		}
+		b.touch()
+		b.want("removed", b.pass(time.Second), "fault")
+		b.want("still missing, said once", b.pass(3*patrol))
+		write(b.T, b.path, text(1))
+		b.touch()
+		b.want("back again", b.pass(time.Second), "http://127.0.0.1:1")
+	})
+}
+
+func TestReloadReturnsTheOutcome(t *testing.T) {
+	refused := errors.New("refused")
+	bubble(t, func(b *bench) {
+		b.pass(time.Second)
+		go func() {
+			u := <-b.updates
+			if u.Reason != "reload" || port(u) != "http://127.0.0.1:1" {
+				b.Errorf("reload emitted %+v", u)
+			}
+			u.Done(refused)
+		}()
+		if err := b.file.Reload(b.Context()); !errors.Is(err, refused) {
+			b.Errorf("outcome %v, want %v", err, refused)
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		if err := b.file.Reload(ctx); !errors.Is(err, context.Canceled) {
+			b.Errorf("a reload nobody waits for: %v", err)
+		}
+	})
+}
+
+func TestReloadEndsWithWatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	write(t, path, text(1))
+	f := NewFile(path, quietLog())
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := f.Watch(ctx, func(Update) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reload(t.Context()); !errors.Is(err, ErrStopped) {
+		t.Errorf("got %v, want %v", err, ErrStopped)
+	}
+}
+
+// TestRealFolders lets fsnotify tell of the ways in which files are really replaced.
+func TestRealFolders(t *testing.T) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(name string, prepare, change func(dir string)) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			prepare(dir)
+			file := NewFile(filepath.Join(dir, "config.yaml"), quietLog())
+			if u := file.Read(); u.Err != nil {
+				t.Fatal(u.Err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			updates, ended := make(chan Update), make(chan error, 1)
+			go func() {
+				ended <- file.Watch(ctx, func(u Update) {
+					select {
+					case updates <- u:
+					case <-ctx.Done():
+					}
+				})
+			}()
+			change(dir)
+			if got := port(<-updates); got != "http://127.0.0.1:2" {
+				t.Errorf("got %s", got)
+			}
+			stop()
+			must(<-ended)
+		})
+	}
+	plain := func(dir string) { write(t, filepath.Join(dir, "config.yaml"), text(1)) }
+	linked := func(dir string) {
+		must(os.Mkdir(filepath.Join(dir, "..v1"), 0o700))
+		write(t, filepath.Join(dir, "..v1", "config.yaml"), text(1))
+		must(os.Symlink("..v1", filepath.Join(dir, "..data")))
+		must(os.Symlink(filepath.Join("..data", "config.yaml"), filepath.Join(dir, "config.yaml")))
+	}
+	f("written in place", plain, func(dir string) { write(t, filepath.Join(dir, "config.yaml"), text(2)) })
+	f("an editor's rename", plain, func(dir string) {
+		write(t, filepath.Join(dir, ".config.yaml.swp"), text(2))
+		must(os.Rename(filepath.Join(dir, ".config.yaml.swp"), filepath.Join(dir, "config.yaml")))
+	})
+	f("a ConfigMap's swap", linked, func(dir string) {
+		must(os.Mkdir(filepath.Join(dir, "..v2"), 0o700))
+		write(t, filepath.Join(dir, "..v2", "config.yaml"), text(2))
+		must(os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
+		must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		must(os.RemoveAll(filepath.Join(dir, "..v1")))
+	})
+	f("the file behind the link", linked, func(dir string) {
+		write(t, filepath.Join(dir, "..v1", "config.yaml"), text(2))
+	})
+}
