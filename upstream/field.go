@@ -1,0 +1,186 @@
+package upstream
+
+// Kind names the fields that a proxy has business with; all others are Other and pass as they are.
+type Kind uint8
+
+// The kinds of fields.
+const (
+	Other Kind = iota
+	Host
+	ContentLength
+	TransferEncoding
+	Connection
+	KeepAlive
+	ProxyConnection
+	ProxyAuthorization
+	TE
+	Trailer
+	Upgrade
+	Expect
+	Via
+	ForwardedFor
+	ForwardedProto
+	ForwardedHost
+	RequestID
+	MLProxy // any X-MLProxy-*
+	Authorization
+	Cookie
+	MaxForwards
+	kinds
+)
+
+// hop says that the field concerns one connection only. The framing fields are among them: each side frames anew.
+// Host is not: see Head.Hop.
+func (k Kind) hop() bool {
+	switch k {
+	case Connection, KeepAlive, ProxyConnection, ProxyAuthorization, TE, TransferEncoding, Upgrade, Trailer:
+		return true
+	}
+	return false
+}
+
+// kept says that naming the field in Connection does not remove it: a client must not be able to take away what the
+// proxy vouches for.
+func (k Kind) kept() bool {
+	switch k {
+	case Host, ContentLength, Via, ForwardedFor, ForwardedProto, ForwardedHost, RequestID, MLProxy, Authorization, Cookie:
+		return true
+	}
+	return false
+}
+
+// single says that a second field of the kind makes the message ambiguous.
+func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
+
+func kindOf(name []byte) Kind {
+	switch len(name) {
+	case 2:
+		return either(name, "te", TE)
+	case 3:
+		return either(name, "via", Via)
+	case 4:
+		return either(name, "host", Host)
+	case 6:
+		if k := either(name, "expect", Expect); k != Other {
+			return k
+		}
+		return either(name, "cookie", Cookie)
+	case 7:
+		if k := either(name, "upgrade", Upgrade); k != Other {
+			return k
+		}
+		return either(name, "trailer", Trailer)
+	case 10:
+		if k := either(name, "connection", Connection); k != Other {
+			return k
+		}
+		return either(name, "keep-alive", KeepAlive)
+	case 13:
+		return either(name, "authorization", Authorization)
+	}
+	return kindOfLong(name)
+}
+
+func kindOfLong(name []byte) Kind {
+	if len(name) > 10 && equalFold(name[:10], "x-mlproxy-") {
+		return MLProxy
+	}
+	switch len(name) {
+	case 12:
+		if k := either(name, "max-forwards", MaxForwards); k != Other {
+			return k
+		}
+		return either(name, "x-request-id", RequestID)
+	case 14:
+		return either(name, "content-length", ContentLength)
+	case 15:
+		return either(name, "x-forwarded-for", ForwardedFor)
+	case 16:
+		if k := either(name, "x-forwarded-host", ForwardedHost); k != Other {
+			return k
+		}
+		return either(name, "proxy-connection", ProxyConnection)
+	case 17:
+		if k := either(name, "x-forwarded-proto", ForwardedProto); k != Other {
+			return k
+		}
+		return either(name, "transfer-encoding", TransferEncoding)
+	case 19:
+		return either(name, "proxy-authorization", ProxyAuthorization)
+	}
+	return Other
+}
+
+func either(name []byte, is string, k Kind) Kind {
+	if equalFold(name, is) {
+		return k
+	}
+	return Other
+}
+
+// equalFold says that b is s, whatever its ASCII case; s is lower-case.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Classes of bytes (RFC 9110, section 5.5 and 5.6.2; RFC 3986 for targets).
+const (
+	tokenByte uint8 = 1 << iota
+	valueByte
+	targetByte
+)
+
+var class = func() (t [256]uint8) {
+	for c := range 256 {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if letter || c >= '0' && c <= '9' {
+			t[c] |= tokenByte
+		}
+		if c == '\t' || c >= ' ' && c != 0x7f {
+			t[c] |= valueByte
+		}
+		if c > ' ' && c < 0x7f && c != '#' {
+			t[c] |= targetByte
+		}
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] |= tokenByte
+	}
+	return t
+}()
+
+// all says that every byte of b is of the class; true for none where an empty value may stand, see isToken.
+func all(b []byte, is uint8) bool {
+	for _, c := range b {
+		if class[c]&is == 0 {
+			return false
+		}
+	}
+	return len(b) > 0 || is == valueByte
+}
+
+func isToken(b []byte) bool { return all(b, tokenByte) }
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+// trim cuts optional white space (SP and HTAB) off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}

@@ -1,0 +1,153 @@
+package upstream
+
+import "bytes"
+
+// frameRequest decides how the request's body ends, and what else its fields say of the exchange.
+func (h *Head) frameRequest() *HeadError {
+	if err := h.checkHost(); err != nil {
+		return err
+	}
+	if expect := h.Value(Expect); expect != nil {
+		if !equalFold(expect, "100-continue") {
+			return &HeadError{417, "the only expectation served is 100-continue"}
+		}
+		h.Expect = h.Minor == 1
+	}
+	h.Close = h.Close || h.Minor == 0 && !h.keepAlive
+	h.Framing = NoBody
+	if h.Has(TransferEncoding) {
+		return h.frameChunked()
+	}
+	return h.frameLength()
+}
+
+// frameAnswer decides how the answer's body ends (RFC 9112, section 6.3).
+func (h *Head) frameAnswer(bodiless bool) *HeadError {
+	h.Close = h.Close || h.Minor == 0 && !h.keepAlive
+	if err := h.frameAnswerBody(); err != nil {
+		return err
+	}
+	if bodiless || h.Status < 200 || h.Status == 204 || h.Status == 304 {
+		h.Framing = NoBody
+	}
+	return nil
+}
+
+func (h *Head) frameAnswerBody() *HeadError {
+	h.Framing = UntilClose
+	if h.Has(TransferEncoding) {
+		return h.frameChunked()
+	}
+	return h.frameLength()
+}
+
+func (h *Head) frameChunked() *HeadError {
+	coding := h.Value(TransferEncoding)
+	switch {
+	case h.Has(ContentLength):
+		return bad("Content-Length and Transfer-Encoding are both there; send one")
+	case h.Minor == 0:
+		return bad("Transfer-Encoding is not for HTTP/1.0")
+	case equalFold(coding, "chunked"):
+		h.Framing = Chunked
+		return nil
+	}
+	last := coding[bytes.LastIndexByte(coding, ',')+1:]
+	if len(coding) == 0 || bytes.Count(bytes.ToLower(coding), []byte("chunked")) > 1 || bytes.Contains(coding, []byte(",")) && !equalFold(trim(last), "chunked") {
+		return bad("Transfer-Encoding does not end in chunked, once")
+	}
+	return &HeadError{501, "the only transfer coding served is chunked"}
+}
+
+func (h *Head) frameLength() *HeadError {
+	v := h.Value(ContentLength)
+	if v == nil {
+		return nil
+	}
+	n, ok := decimal(v)
+	if !ok {
+		return bad("Content-Length is not a number")
+	}
+	h.Length = n
+	h.Framing = ByLength
+	return nil
+}
+
+// decimal reads 1*DIGIT below 2^62.
+func decimal(b []byte) (n int64, ok bool) {
+	for _, c := range b {
+		if !digit(c) || n >= 1<<58 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(b) > 0
+}
+
+// checkHost holds the request to RFC 9112, section 3.2: one Host, and a name in it.
+func (h *Head) checkHost() *HeadError {
+	host := h.Value(Host)
+	if host == nil {
+		if h.Minor == 1 {
+			return bad("there is no Host; HTTP/1.1 asks for one")
+		}
+		return nil
+	}
+	if !validHost(host) {
+		return bad("Host is not a name or an address, with a port or without")
+	}
+	return nil
+}
+
+// validHost says that b is uri-host [ ":" port ], loosely: the bytes of names, IPv4 and bracketed IPv6 addresses.
+func validHost(b []byte) bool {
+	name, port := b, []byte(nil)
+	if len(b) > 0 && b[0] == '[' {
+		end := bytes.IndexByte(b, ']')
+		if end < 2 {
+			return false
+		}
+		for _, c := range b[1:end] {
+			if !isHex(c) && c != ':' && c != '.' {
+				return false
+			}
+		}
+		name, port = b[1:end], b[end+1:]
+	} else if i := bytes.IndexByte(b, ':'); i >= 0 {
+		name, port = b[:i], b[i:]
+		if !hostName(name) {
+			return false
+		}
+	} else if !hostName(b) {
+		return false
+	}
+	return len(name) > 0 && validPort(port)
+}
+
+// hostName takes the bytes of RFC 3986's reg-name, and the underscore that service names have.
+func hostName(b []byte) bool {
+	for _, c := range b {
+		if class[c]&tokenByte == 0 && c != '(' && c != ')' && c != ',' && c != ';' && c != '=' || c == '`' || c == '^' || c == '|' || c == '#' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// validPort takes nothing, ":" and ":8080".
+func validPort(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if b[0] != ':' || len(b) > 6 {
+		return false
+	}
+	for _, c := range b[1:] {
+		if !digit(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }

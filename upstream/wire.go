@@ -1,0 +1,261 @@
+package upstream
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Wire is one end of a connection, the client's or the model server's. A TCP socket is read and written by non-blocking
+// system calls of our own under the runtime's poller, so that the scheduler need not hear of them; any other
+// connection (TLS) goes through its own Read and Write.
+//
+// One goroutine may read while another writes. Deadlines are coarse: [Wire.ReadWithin] and [Wire.WriteWithin] store a
+// number, and the [Watch] cuts what is overdue. A direction that was cut stays cut.
+type Wire struct {
+	conn              net.Conn
+	raw               syscall.RawConn // nil: not a plain socket
+	in, out           transfer
+	held              []byte // a request to be written by the next Read
+	readDue, writeDue atomic.Int64
+	watch             *Watch
+	slot              int // place in watch.wires; guarded by watch.mu
+}
+
+// transfer is one direction's arguments and results, kept here because a RawConn calls back.
+type transfer struct {
+	p    []byte
+	n    int
+	err  error
+	call func(fd uintptr) bool
+}
+
+// cut in place of a due time says that the deadline passed and that the direction is closed for good.
+const cut = -1
+
+// ErrTimeout says that the watch cut the wire.
+var ErrTimeout = os.ErrDeadlineExceeded
+
+// NewWire wraps conn; w holds it to its deadlines until Close.
+func NewWire(conn net.Conn, w *Watch) *Wire {
+	wire := &Wire{conn: conn, watch: w}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		wire.raw, _ = tcp.SyscallConn() // an error leaves nil: the plain path works as well
+	}
+	wire.in.call, wire.out.call = wire.readSome, wire.writeSome
+	w.add(wire)
+	return wire
+}
+
+// Conn is the wrapped connection.
+func (w *Wire) Conn() net.Conn { return w.conn }
+
+// Close closes the connection; a Read or Write that waits returns.
+func (w *Wire) Close() error {
+	w.watch.remove(w)
+	return w.conn.Close()
+}
+
+// Reset closes the connection with a RST where there is such a thing: the peer must not take what it has for complete.
+func (w *Wire) Reset() error {
+	if tcp, ok := w.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return w.Close()
+}
+
+// ReadWithin gives the reads to come d from now; 0 takes the limit away.
+func (w *Wire) ReadWithin(d time.Duration) { w.arm(&w.readDue, d) }
+
+// WriteWithin gives the writes to come d from now; 0 takes the limit away.
+func (w *Wire) WriteWithin(d time.Duration) { w.arm(&w.writeDue, d) }
+
+func (w *Wire) arm(due *atomic.Int64, d time.Duration) {
+	at := int64(0)
+	if d > 0 {
+		at = w.watch.due(d)
+	}
+	for old := due.Load(); old != cut && old != at && !due.CompareAndSwap(old, at); old = due.Load() {
+	}
+}
+
+// Rest takes both limits away and says whether the wire may be used again: false once it was cut.
+func (w *Wire) Rest() bool { return w.readDue.Swap(0) != cut && w.writeDue.Swap(0) != cut }
+
+// Cut ends the waiting of both directions for good; the connection stays open until Close.
+func (w *Wire) Cut() {
+	w.CutRead()
+	if w.writeDue.Swap(cut) != cut {
+		_ = w.conn.SetWriteDeadline(past)
+	}
+}
+
+// CutRead ends the waiting of reads for good.
+func (w *Wire) CutRead() {
+	if w.readDue.Swap(cut) != cut {
+		_ = w.conn.SetReadDeadline(past)
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// expire cuts what is overdue at now.
+func (w *Wire) expire(now int64) {
+	if at := w.readDue.Load(); at > 0 && at < now && w.readDue.CompareAndSwap(at, cut) {
+		_ = w.conn.SetReadDeadline(past)
+	}
+	if at := w.writeDue.Load(); at > 0 && at < now && w.writeDue.CompareAndSwap(at, cut) {
+		_ = w.conn.SetWriteDeadline(past)
+	}
+}
+
+// Read reads what is there, waiting for the first byte.
+func (w *Wire) Read(p []byte) (int, error) {
+	if w.readDue.Load() == cut {
+		return 0, ErrTimeout
+	}
+	if w.raw == nil {
+		return w.readPlain(p)
+	}
+	w.in.p, w.in.n, w.in.err = p, 0, nil
+	err := w.raw.Read(w.in.call)
+	w.in.p = nil
+	if err == nil {
+		err = w.in.err
+	}
+	return w.in.n, err
+}
+
+func (w *Wire) readPlain(p []byte) (int, error) {
+	if held := w.held; held != nil {
+		w.held = nil
+		if _, err := w.Write(held); err != nil {
+			return 0, err
+		}
+	}
+	return w.conn.Read(p)
+}
+
+// readSome is one try to read; a request held back goes out first. It then waits without trying: the poller was reset
+// before the request left, so the answer's arrival cannot be missed, and a read that only says EAGAIN (0.5 us) is saved.
+func (w *Wire) readSome(fd uintptr) bool {
+	if held := w.held; held != nil {
+		w.held = nil
+		return !w.writeHeld(int(fd), held)
+	}
+	for {
+		n, errno := sysRead(int(fd), w.in.p)
+		switch {
+		case errno == syscall.EAGAIN:
+			return false
+		case errno == syscall.EINTR:
+			continue
+		case errno != 0:
+			w.in.err = errno
+		case n == 0:
+			w.in.err = io.EOF
+		}
+		w.in.n = n
+		return true
+	}
+}
+
+// writeHeld writes b whole and says so; what the socket does not take at once goes the waiting way.
+func (w *Wire) writeHeld(fd int, b []byte) bool {
+	n, errno := sysWrite(fd, b)
+	if errno != 0 {
+		n = 0
+	}
+	if n == len(b) {
+		return true
+	}
+	_, w.in.err = w.Write(b[n:])
+	return w.in.err == nil
+}
+
+// Write writes all of p.
+func (w *Wire) Write(p []byte) (int, error) {
+	if w.writeDue.Load() == cut {
+		return 0, ErrTimeout
+	}
+	if w.raw == nil {
+		return w.conn.Write(p)
+	}
+	w.out.p, w.out.n, w.out.err = p, 0, nil
+	err := w.raw.Write(w.out.call)
+	w.out.p = nil
+	if err == nil {
+		err = w.out.err
+	}
+	return w.out.n, err
+}
+
+func (w *Wire) writeSome(fd uintptr) bool {
+	for w.out.n < len(w.out.p) {
+		n, errno := sysWrite(int(fd), w.out.p[w.out.n:])
+		switch errno {
+		case 0:
+			w.out.n += n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			w.out.err = errno
+			return true
+		}
+	}
+	return true
+}
+
+// Hold keeps p to be written by the next Read, which saves a system call. p must stay as it is until then.
+func (w *Wire) Hold(p []byte) { w.held = p }
+
+// Quiet says that nothing has come and that the peer has not closed: what must be true of a connection that is to be
+// used again, since any byte that waits is no answer to a request not yet sent.
+func (w *Wire) Quiet() bool {
+	if w.raw == nil {
+		return true
+	}
+	quiet := false
+	err := w.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(ptr(b[:])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		quiet = errno == syscall.EAGAIN
+	})
+	return err == nil && quiet
+}
+
+// Gone says that the peer has left: it closed, or shut its sending side with nothing left to read, or reset.
+func (w *Wire) Gone() bool {
+	tcp, ok := w.conn.(interface {
+		SyscallConn() (syscall.RawConn, error)
+	})
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return true
+	}
+	gone := false
+	err = raw.Control(func(fd uintptr) { gone = hungUp(int(fd)) })
+	return err != nil || gone
+}
+
+func hungUp(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if n, err := unix.Poll(p, 0); err != nil || n == 0 {
+		return false
+	}
+	if p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
+		return true
+	}
+	var b [1]byte
+	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n == 0 && err == nil // bytes that wait are a pipelined request: its sender wants answers
+}
