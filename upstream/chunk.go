@@ -141,39 +141,28 @@ func hexDigit(c byte) (int64, bool) {
 	return 0, false
 }
 
-// trailerLine takes one line of the trailer section; end says that it was the blank one. A line that has not come
-// whole is waited for.
+// trailerLine takes the trailer section line by line as far as it has come; end says that its blank line has.
 func (b *Body) trailerLine(r *Reader) (end bool, err error) {
 	for {
 		rest := r.Bytes()
 		i := bytes.IndexByte(rest, '\n')
-		if b.extra += max(i, 0); b.extra > MaxChunkExtra || len(rest) > MaxChunkExtra && i < 0 {
-			return false, ErrChunk
-		}
 		if i < 0 {
-			return false, b.lineToCome(r)
+			if len(rest)+b.extra > MaxChunkExtra {
+				err = ErrChunk
+			}
+			return false, err
 		}
-		if i == 0 || rest[i-1] != '\r' {
+		if b.extra += i; b.extra > MaxChunkExtra || i == 0 || rest[i-1] != '\r' {
 			return false, ErrChunk
 		}
-		line := rest[:i+1]
-		r.Skip(len(line))
-		if len(line) == 2 {
+		r.Skip(i + 1)
+		if i == 1 {
 			return true, nil
 		}
-		if err := b.keepTrailer(line); err != nil {
+		if err := b.keepTrailer(rest[:i+1]); err != nil {
 			return false, err
 		}
 	}
-}
-
-// lineToCome reads more of a trailer line. It is the one place where Ready reads: a trailer line split over packets is
-// too rare to carry a state for.
-func (b *Body) lineToCome(r *Reader) error {
-	if err := r.Fill(); err != nil {
-		return b.ended(err)
-	}
-	return nil
 }
 
 // keepTrailer checks a trailer field and keeps it, but for those that belong into heads only.

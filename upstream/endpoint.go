@@ -2,7 +2,10 @@ package upstream
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,10 +27,30 @@ type Options struct {
 	MaxConnections int
 }
 
-// Endpoint is one model server and the connections to it.
+// Endpoint is one model server and the connections to it. It outlives tables; [Endpoints] owns it.
 type Endpoint struct {
 	url, addr string
+	watch     *Watch
 	load      atomic.Int64
+
+	mu     sync.Mutex
+	kept   []*Conn // waiting for use, the last used last: the warmest is lent first
+	open   int     // connections in being, kept ones included
+	closed bool
+}
+
+// maxIdle is how long a kept connection may wait. Most model servers close theirs later, which is peeked for anyway.
+const maxIdle = 60 * time.Second
+
+func newEndpoint(rawURL string, w *Watch) *Endpoint {
+	e := &Endpoint{url: rawURL, addr: rawURL, watch: w}
+	if u, err := url.Parse(rawURL); err == nil && u.Host != "" {
+		e.addr = u.Host
+	}
+	if _, _, err := net.SplitHostPort(e.addr); err != nil {
+		e.addr = net.JoinHostPort(e.addr, "80")
+	}
+	return e
 }
 
 // URL is the endpoint as the config names it.
@@ -39,22 +62,124 @@ func (e *Endpoint) Addr() string { return e.addr }
 // InFlight is how many exchanges are with the endpoint now, until their last byte.
 func (e *Endpoint) InFlight() int64 { return e.load.Load() }
 
-// Reach tries to make one connection and says why it could not.
-func (e *Endpoint) Reach(ctx context.Context, o *Options) error { return errors.New("not there yet") }
-
-// Send writes one whole request as it goes on the wire, reads the answer and hands its decoded body bytes to sink.
-func (e *Endpoint) Send(o *Options, method string, request []byte, deadline time.Time, sink func([]byte)) (status int, err error) {
-	return 0, errors.New("not there yet")
+// Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as
+// after [ErrStale]. Errors are [ErrFull] and [ErrConnect].
+func (e *Endpoint) Acquire(o *Options, fresh bool) (*Conn, error) {
+	for !fresh {
+		c := e.warmest()
+		if c == nil {
+			break
+		}
+		if c.ready() {
+			return c.lend(), nil
+		}
+		e.discard(c)
+	}
+	return e.connect(o)
 }
 
-// Endpoints are the endpoints that outlive tables, by role, pool and URL.
-type Endpoints struct{}
+func (e *Endpoint) warmest() *Conn {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last := len(e.kept) - 1
+	if last < 0 {
+		return nil
+	}
+	c := e.kept[last]
+	e.kept[last] = nil
+	e.kept = e.kept[:last]
+	return c
+}
 
-// NewEndpoints makes an empty set.
-func NewEndpoints() *Endpoints { return &Endpoints{} }
+func (e *Endpoint) connect(o *Options) (*Conn, error) {
+	if !e.reserve(o.MaxConnections) {
+		return nil, ErrFull
+	}
+	e.load.Add(1) // a connection being made is load: a silent host must not look idle
+	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).Dial("tcp", e.addr)
+	if err != nil {
+		e.load.Add(-1)
+		e.forget()
+		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
+	}
+	c := &Conn{endpoint: e, wire: NewWire(conn, e.watch)}
+	c.in = NewReader(c.wire)
+	return c, nil
+}
 
-// Get is the endpoint of that role, pool and URL, made when it is new.
-func (s *Endpoints) Get(role Role, pool, url string) *Endpoint { return &Endpoint{url: url} }
+// reserve counts a connection to be made, if there is room for it.
+func (e *Endpoint) reserve(limit int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if limit > 0 && e.open >= limit {
+		return false
+	}
+	e.open++
+	return true
+}
 
-// Retain closes and forgets every endpoint that keep does not want.
-func (s *Endpoints) Retain(keep func(*Endpoint) bool) {}
+func (e *Endpoint) forget() {
+	e.mu.Lock()
+	e.open--
+	e.mu.Unlock()
+}
+
+// keep puts c back for use, unless the endpoint was closed.
+func (e *Endpoint) keep(c *Conn) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	c.idle = e.watch.Now()
+	e.kept = append(e.kept, c)
+	return true
+}
+
+func (e *Endpoint) discard(c *Conn) {
+	_ = c.wire.Close()
+	e.forget()
+}
+
+// reap closes the kept connections that waited too long, and the coldest that are not quiet any more.
+func (e *Endpoint) reap(now int64) {
+	e.mu.Lock()
+	n := 0
+	for n < len(e.kept) && (e.kept[n].idleFor(now) > maxIdle || !e.kept[n].ready()) {
+		n++
+	}
+	old := append([]*Conn(nil), e.kept[:n]...)
+	e.kept = append(e.kept[:0], e.kept[n:]...)
+	e.mu.Unlock()
+	for _, c := range old {
+		e.discard(c)
+	}
+}
+
+// close closes the kept connections; those lent are closed when they are released. The endpoint can still be used by
+// exchanges that chose it before.
+func (e *Endpoint) close() {
+	e.mu.Lock()
+	kept := e.kept
+	e.kept, e.closed = nil, true
+	e.mu.Unlock()
+	for _, c := range kept {
+		e.discard(c)
+	}
+}
+
+// reopen lets a closed endpoint keep connections again.
+func (e *Endpoint) reopen() {
+	e.mu.Lock()
+	e.closed = false
+	e.mu.Unlock()
+}
+
+// Reach tries to make one connection and says why it could not.
+func (e *Endpoint) Reach(ctx context.Context, o *Options) error {
+	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext(ctx, "tcp", e.addr)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConnect, err)
+	}
+	return conn.Close()
+}
