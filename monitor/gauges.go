@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"maps"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,11 +9,29 @@ import (
 
 // pools shows one number per pool of each route.
 type pools struct {
-	vec *prometheus.GaugeVec
+	vec   *prometheus.GaugeVec
+	shown map[string]map[string]float64 // by route, then pool
+}
+
+func newPools(vec *prometheus.GaugeVec) pools {
+	return pools{vec: vec, shown: map[string]map[string]float64{}}
 }
 
 // show sets the route's numbers before it removes those of pools that are gone, so that no scrape finds the route empty.
-func (p *pools) show(route string, value map[string]float64) {}
+func (p *pools) show(route string, value map[string]float64) {
+	for pool, v := range value {
+		p.vec.WithLabelValues(route, pool).Set(v)
+	}
+	for pool := range p.shown[route] {
+		if _, stays := value[pool]; !stays {
+			p.vec.DeleteLabelValues(route, pool)
+		}
+	}
+	p.shown[route] = maps.Clone(value)
+	if len(value) == 0 {
+		delete(p.shown, route)
+	}
+}
 
 // Connections counts the connections of clients. All its methods may be called at once, and allocate nothing.
 type Connections struct {

@@ -69,8 +69,8 @@ func (m *Meter) Observe(o *Observation) {
 	m.codes.count(o.Status)
 	m.duration.Observe(seconds(o.Duration))
 	m.overhead.Observe(seconds(o.Overhead))
-	m.bytesIn.Add(float64(o.BytesIn))
-	m.bytesOut.Add(float64(o.BytesOut))
+	m.bytesIn.Add(float64(max(o.BytesIn, 0)))
+	m.bytesOut.Add(float64(max(o.BytesOut, 0)))
 	if o.Sent {
 		m.upstream.Observe(seconds(o.Upstream))
 	}

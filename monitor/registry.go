@@ -26,7 +26,9 @@ type Registry struct {
 // version names the owner of series.
 type version struct{ route, pool string }
 
-func (v version) labels() prometheus.Labels { return prometheus.Labels{"route": v.route, "pool": v.pool} }
+func (v version) labels() prometheus.Labels {
+	return prometheus.Labels{"route": v.route, "pool": v.pool}
+}
 
 // New makes a registry that has counted nothing yet; it includes the Go runtime's and the process's own metrics.
 func New() *Registry {
@@ -37,7 +39,7 @@ func New() *Registry {
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
 	}
-	r.split, r.active = pools{vec: r.series.split}, pools{vec: r.series.active}
+	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
 	r.conns.bind(r.series.rejected)
 	f.MustRegister(newLoads(r))
 	f.runtime()
