@@ -1,0 +1,68 @@
+# mlproxy: `make run` to see it, `make test` to trust it.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+RATE     ?= 500
+DURATION ?= 10s
+
+# One static binary. The version comes from here, so Go need not ask git (which refuses a clone owned by someone else).
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Rooms with allocation tests: the race detector allocates for itself, so these run once more without it.
+ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint load clean clean-tools fmt setup vet race alloc always
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, then show everything: model servers, canary, shadow, blue/green, real requests
+	@bin/mlproxy demo
+
+build: ## bin/mlproxy, one static binary
+	@tools/step.sh "building bin/mlproxy $(VERSION)" env $(BUILD) -o bin/mlproxy ./cmd/mlproxy
+
+test: setup vet race alloc ## everything: vet, unit and end-to-end tests with the race detector, allocations
+
+setup:
+	@tools/setup.sh
+
+vet:
+	@tools/step.sh "go vet" go vet ./...
+
+race:
+	@tools/step.sh "go test -race (the first run compiles everything with the race detector, which takes minutes)" \
+		go test -race -timeout 20m ./...
+
+alloc:
+	@$(if $(ALLOC),tools/step.sh "go test -run Alloc (without the race detector)" go test -run Alloc $(ALLOC),\
+		echo "no allocation tests found: the hot path must have some (func TestAlloc...)" >&2; exit 1)
+
+lint: .bin/golangci-lint .bin/gofumpt ## format, vet, linters, and a tidy go.mod
+	@tools/lint.sh
+
+fmt: .bin/gofumpt ## format all Go files as `make lint` wants them
+	@.bin/gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+load: ## drive the running demo: make load RATE=500 DURATION=10s
+	@go run ./bench/load -rate $(RATE) -duration $(DURATION)
+
+clean: ## remove what was built (keeps the tools in .bin; `make clean-tools` removes them too)
+	@rm -rf bin
+	@go clean -testcache
+
+clean-tools: clean
+	@rm -rf .bin
+
+# Tools are pinned in modules of their own; tools/build.sh knows by the hash of go.sum whether a binary is still the pinned one.
+.bin/golangci-lint: always
+	@tools/build.sh golangci-lint lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "once; minutes"
+
+.bin/gofumpt: always
+	@tools/build.sh gofumpt lint mvdan.cc/gofumpt "once"
+
+.bin/benchstat: always
+	@tools/build.sh benchstat bench golang.org/x/perf/cmd/benchstat "once"
+
+.bin/consul: always ## a genuine Consul server for tests; the first build takes 3 to 6 minutes
+	@tools/build.sh consul consul github.com/hashicorp/consul "once; 3 to 6 minutes on two cores"
