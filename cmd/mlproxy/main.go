@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes of every command; scripts rely on them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitConfig      = 3
+	exitUnreachable = 4
+)
+
+// cli is the whole command line. A command is a struct of flags with Run(*terminal) error; what Run returns decides the
+// exit code (see codeOf) and is printed unless it is silent.
+type cli struct {
+	Serve    serveCmd    `cmd:"" help:"Route traffic as the config file says."`
+	Check    checkCmd    `cmd:"" help:"Say everything that is wrong with a config file, and where."`
+	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of the config file."`
+	Demo     demoCmd     `cmd:"" help:"Start model servers with small real models, the proxy and some traffic; needs nothing else."`
+	Status   statusCmd   `cmd:"" help:"Show what a running mlproxy does: what is wrong first, then routes and pools."`
+	Split    splitCmd    `cmd:"" help:"Divide a route's traffic anew, e.g. split iris iris-stable=90 iris-canary=10."`
+	Switch   switchCmd   `cmd:"" help:"Make a route's blue or green pool the active one."`
+	Rollback rollbackCmd `cmd:"" help:"Return a route to its previous split or active pool."`
+	Reset    resetCmd    `cmd:"" help:"Remove the operator's override of a route: the config file decides again."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// terminal is where a command writes. Results go to Out, everything said about them to Err.
+type terminal struct {
+	Out, Err io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:], &terminal{Out: os.Stdout, Err: os.Stderr})) }
+
+// run carries out one command line and returns the exit code.
+func run(args []string, t *terminal) int {
+	parser := kong.Must(&cli{},
+		kong.Name("mlproxy"),
+		kong.Description("The traffic router for model servers."),
+		kong.Writers(t.Out, t.Err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(t),
+	)
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(t.Err, "mlproxy: %v; see mlproxy --help\n", err)
+		return exitUsage
+	}
+	err = command.Run(t)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintf(t.Err, "mlproxy: %v\n", err)
+	}
+	return codeOf(err)
+}
