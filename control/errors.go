@@ -1,0 +1,19 @@
+package control
+
+import "errors"
+
+// What an operator's command may be refused for; errors wrap one of these, or are config.Faults for a value that is wrong.
+var (
+	// ErrUnknownRoute: the config has no such route.
+	ErrUnknownRoute = errors.New("no such route")
+	// ErrUnfit: the pool to switch to cannot be reached.
+	ErrUnfit = errors.New("the pool is not fit to serve")
+	// ErrStale: the config has changed since the caller looked at it.
+	ErrStale = errors.New("the config has changed meanwhile")
+	// ErrNoPrevious: there is nothing to roll back to.
+	ErrNoPrevious = errors.New("nothing to roll back to")
+	// ErrNoOverride: the operator has not overridden the route.
+	ErrNoOverride = errors.New("no override to remove")
+	// ErrStopped: the loop has ended; mlproxy is stopping.
+	ErrStopped = errors.New("mlproxy is stopping; send the change to another instance, or again after the next start")
+)
