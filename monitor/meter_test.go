@@ -163,8 +163,12 @@ func TestRetireKeepsTheRoutesOverhead(t *testing.T) {
 	a.Observe(finished())
 	r.Retire("iris", "a")
 	has(t, r, map[string]float64{`mlproxy_overhead_seconds_count{route="iris"}`: 1})
+	r.SetActive("iris", "b", []string{"b"})
 	r.Retire("iris", "b")
-	has(t, r, map[string]float64{`mlproxy_overhead_seconds_count{route="iris"}`: gone})
+	has(t, r, map[string]float64{
+		`mlproxy_overhead_seconds_count{route="iris"}`: gone,
+		`mlproxy_active_pool{pool="b",route="iris"}`:   gone,
+	})
 }
 
 // Exchanges, scrapes and retirements at once: nothing is lost before the retirement, nothing comes back after it.

@@ -47,6 +47,9 @@ func TestActiveShowsOnePool(t *testing.T) {
 	})
 	r.SetActive("search", "", nil)
 	has(t, r, map[string]float64{`mlproxy_active_pool{pool="green",route="search"}`: gone})
+	if len(r.active.shown) != 0 {
+		t.Errorf("%v is remembered of routes that are gone", r.active.shown)
+	}
 }
 
 func TestConfigSaysWhatIsInForce(t *testing.T) {
