@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mlproxy/config"
+	"mlproxy/control"
+)
+
+// longestReason bounds X-Reason, in bytes.
+const longestReason = 500
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Ready(); err != nil {
+		return &Problem{Status: http.StatusServiceUnavailable, Reason: "not_ready", Detail: err.Error()}
+	}
+	return plain("ready\n")(w, r)
+}
+
+// changing is an action that changes what is in force, answered with the revision since then.
+func changing(do func(*http.Request, control.Change) (control.Revision, error), parameters ...string) action {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		c, err := change(r, parameters)
+		if err != nil {
+			return err
+		}
+		revision, err := do(r, c)
+		if err != nil {
+			return err
+		}
+		return reply(w, revision, revision)
+	}
+}
+
+func (s *Server) setSplit(r *http.Request, c control.Change) (control.Revision, error) {
+	split, err := readSplit(r)
+	if err != nil {
+		return control.Revision{}, err
+	}
+	return s.Loop.SetSplit(r.Context(), c, split)
+}
+
+func (s *Server) setActive(r *http.Request, c control.Change) (control.Revision, error) {
+	active, err := readActive(r)
+	if err != nil {
+		return control.Revision{}, err
+	}
+	return s.Loop.SetActive(r.Context(), c, active)
+}
+
+func (s *Server) rollback(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.Rollback(r.Context(), c)
+}
+
+func (s *Server) removeOverride(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.RemoveOverride(r.Context(), c)
+}
+
+// reload has the config file read now. A file that cannot be read at all is as invalid as one with faults.
+func (s *Server) reload(r *http.Request, _ control.Change) (control.Revision, error) {
+	err := s.Reload(r.Context())
+	if err == nil {
+		return s.Loop.Status().Revision, nil
+	}
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		p.Status, p.Reason = http.StatusUnprocessableEntity, "invalid"
+	}
+	return control.Revision{}, p
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+	if err := options(r, nil); err != nil {
+		return err
+	}
+	now := Status{Version: s.Version, Listen: s.Listen, Status: *s.Loop.Status()}
+	return reply(w, now.Revision, now)
+}
+
+// reply writes a JSON answer that speaks of a revision.
+func reply(w http.ResponseWriter, revision control.Revision, body any) error {
+	text, err := json.MarshalIndent(body, "", "  ")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("ETag", fmt.Sprintf("%q", strconv.FormatInt(revision.Number, 10)))
+	_, _ = w.Write(append(text, '\n'))
+	return nil
+}
+
+// change is what a request says of the change it wants, besides its body.
+func change(r *http.Request, parameters []string) (control.Change, error) {
+	c := control.Change{Route: r.PathValue("route"), Author: author(r), Reason: strings.TrimSpace(r.Header.Get("X-Reason"))}
+	if len(c.Reason) > longestReason {
+		return c, badRequest("X-Reason has %d bytes; %d at most", len(c.Reason), longestReason)
+	}
+	if err := options(r, parameters); err != nil {
+		return c, err
+	}
+	var err error
+	if v := r.URL.Query().Get("force"); v != "" {
+		if c.Force, err = strconv.ParseBool(v); err != nil {
+			return c, badRequest("force=%s; true or false", v)
+		}
+	}
+	c.If, err = ifMatch(r.Header.Values("If-Match"))
+	return c, err
+}
+
+// options refuses query parameters that would otherwise be ignored.
+func options(r *http.Request, allowed []string) error {
+	for name := range r.URL.Query() {
+		if !slices.Contains(allowed, name) {
+			known := "there are none here"
+			if len(allowed) > 0 {
+				known = "there is " + strings.Join(allowed, ", ")
+			}
+			return badRequest("unknown query parameter %q; %s", name, known)
+		}
+	}
+	return nil
+}
+
+// ifMatch reads the one revision a caller may have looked at; 0 for any.
+func ifMatch(fields []string) (int64, error) {
+	switch {
+	case len(fields) == 0 || len(fields) == 1 && strings.TrimSpace(fields[0]) == "*":
+		return 0, nil
+	case len(fields) > 1 || strings.Contains(fields[0], ","):
+		return 0, badRequest("If-Match names several revisions; one, as ETag gave it")
+	}
+	tag := strings.TrimSpace(fields[0])
+	n, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%w: If-Match is %s, which is no revision; send the ETag of the status", control.ErrStale, tag)
+	}
+	return n, nil
+}
+
+// author is who a request comes from.
+func author(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// admin is what the config in force says of this listener.
+func (s *Server) admin() config.Admin { return s.Loop.Config().Admin }

@@ -1,0 +1,126 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"mlproxy/config"
+)
+
+// guarded lets through what may be asked here. A web page that somebody looks at inside the network must neither read nor
+// change anything, so the Host must be one of ours (a rebound DNS name is not) and an Origin must be the Host itself.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if err := s.guard(r); err != nil {
+			p := problemOf(err)
+			s.Log.Warn("admin request refused", "method", r.Method, "path", r.URL.Path, "author", author(r), "status", p.Status, "error", p)
+			if p.Status == http.StatusUnauthorized {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="mlproxy"`)
+			}
+			p.write(w)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) guard(r *http.Request) error {
+	admin := s.admin()
+	if !ours(r.Host, &admin) {
+		return forbidden("the Host %q is not one of mlproxy's; add it to admin.allowed_hosts if it should be", r.Host)
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) {
+		return forbidden("requests of the page %q are not taken; use mlproxy's own address", origin)
+	}
+	if changes(r) && admin.TokenFile != "" {
+		return authorize(r.Header.Get("Authorization"), admin.TokenFile)
+	}
+	return nil
+}
+
+func forbidden(format string, args ...any) *Problem {
+	return &Problem{Status: http.StatusForbidden, Reason: "forbidden", Detail: fmt.Sprintf(format, args...)}
+}
+
+// changes says whether a request may change state.
+func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// ours says whether a Host may be asked for: localhost, the listen address, what the config allows besides, and any IP
+// address when listening on all of them (rebinding needs a name). HTTP/1.0 has no Host, and no browser speaks it.
+func ours(host string, admin *config.Admin) bool {
+	name := bare(host)
+	listen, _, _ := net.SplitHostPort(admin.Listen)
+	ip, err := netip.ParseAddr(name)
+	isIP := err == nil
+	switch {
+	case name == "" || name == "localhost" || isIP && ip.IsLoopback():
+		return true
+	case name == strings.ToLower(listen):
+		return true
+	case isIP && everywhere(listen):
+		return true
+	}
+	for _, allowed := range admin.AllowedHosts {
+		if strings.EqualFold(allowed, host) || strings.EqualFold(allowed, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// everywhere says whether a listen host stands for all addresses.
+func everywhere(listen string) bool {
+	ip, err := netip.ParseAddr(listen)
+	return listen == "" || err == nil && ip.IsUnspecified()
+}
+
+// bare is a Host in lower case, without port and brackets.
+func bare(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// authorize compares the bearer token with the file's, in a time that tells nothing of either. The file is read each time:
+// changes are rare, and a token replaced is a token in force.
+func authorize(field, file string) error {
+	token, err := readToken(file)
+	if err != nil {
+		return err
+	}
+	scheme, given, _ := strings.Cut(field, " ")
+	want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(strings.TrimSpace(given)))
+	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		return &Problem{Status: http.StatusUnauthorized, Reason: "unauthorized",
+			Detail: "changes need the token: Authorization: Bearer <content of admin.token_file>, or --token-file"}
+	}
+	return nil
+}
+
+// readToken reads a token file; an empty one is a fault, not an open door.
+func readToken(file string) (string, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the token: %w; correct the path or its permissions", err)
+	}
+	token := strings.TrimSpace(string(src))
+	if token == "" {
+		return "", fmt.Errorf("token file %s is empty; write the token into it", file)
+	}
+	return token, nil
+}

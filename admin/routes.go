@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/pprof"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// action answers one method of one place. What it returns is written as a problem.
+type action func(http.ResponseWriter, *http.Request) error
+
+// methods are what a place understands.
+type methods map[string]action
+
+// index is what / says.
+const index = `mlproxy, the traffic router for model servers.
+
+GET    /api/v1/status                    what is in force: routes, splits, pools, revision
+PUT    /api/v1/routes/{route}/split      {"iris-stable": 90, "iris-canary": 10}
+PUT    /api/v1/routes/{route}/active     {"active": "green"}   ?force=true
+POST   /api/v1/routes/{route}/rollback   to the previous split or active pool   ?force=true
+DELETE /api/v1/routes/{route}/override   the config file decides again
+POST   /-/reload                         read the config file now, and hear what became of it
+GET    /-/healthy                        the process lives
+GET    /-/ready                          traffic may be sent here
+GET    /metrics                          for Prometheus
+GET    /debug/pprof/                     profiles
+`
+
+// routes is everything the listener answers.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for path, place := range map[string]methods{
+		"/{$}":                            {"GET": plain(index)},
+		"/-/healthy":                      {"GET": plain("healthy\n")},
+		"/-/ready":                        {"GET": s.ready},
+		"/-/reload":                       {"POST": changing(s.reload)},
+		"/metrics":                        {"GET": s.metrics()},
+		"/api/v1/status":                  {"GET": s.status},
+		"/api/v1/routes/{route}/split":    {"PUT": changing(s.setSplit)},
+		"/api/v1/routes/{route}/active":   {"PUT": changing(s.setActive, "force")},
+		"/api/v1/routes/{route}/rollback": {"POST": changing(s.rollback, "force")},
+		"/api/v1/routes/{route}/override": {"DELETE": changing(s.removeOverride)},
+		"/debug/pprof/":                   {"GET": plugged(pprof.Index)},
+		"/debug/pprof/cmdline":            {"GET": plugged(pprof.Cmdline)},
+		"/debug/pprof/profile":            {"GET": plugged(pprof.Profile)},
+		"/debug/pprof/symbol":             {"GET": plugged(pprof.Symbol)},
+		"/debug/pprof/trace":              {"GET": plugged(pprof.Trace)},
+		"/":                               nil,
+	} {
+		mux.HandleFunc(path, s.answer(place))
+	}
+	return mux
+}
+
+// answer finds the method's action and writes what it returns as a problem. Refused changes are logged; made ones are by
+// the loop.
+func (s *Server) answer(place methods) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := place.act(w, r)
+		if err == nil {
+			return
+		}
+		p := problemOf(err)
+		if changes(r) {
+			s.Log.Warn("change refused", "method", r.Method, "path", r.URL.Path, "author", author(r), "status", p.Status, "error", p)
+		}
+		p.write(w)
+	}
+}
+
+func (m methods) act(w http.ResponseWriter, r *http.Request) error {
+	if m == nil {
+		return &Problem{Status: http.StatusNotFound, Reason: "not_found",
+			Detail: fmt.Sprintf("there is nothing at %s; GET / lists what there is", r.URL.Path)}
+	}
+	do := m[r.Method]
+	if do == nil && r.Method == http.MethodHead {
+		do = m[http.MethodGet]
+	}
+	if do == nil {
+		allow := strings.Join(m.names(), ", ")
+		w.Header().Set("Allow", allow)
+		return &Problem{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed",
+			Detail: fmt.Sprintf("%s does not take %s; use %s", r.URL.Path, r.Method, allow)}
+	}
+	return do(w, r)
+}
+
+func (m methods) names() []string {
+	names := slices.Collect(maps.Keys(m))
+	if m[http.MethodGet] != nil {
+		names = append(names, http.MethodHead)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// plain answers with a fixed text.
+func plain(text string) action {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(text))
+		return nil
+	}
+}
+
+// plugged is another package's handler as an action.
+func plugged(h http.HandlerFunc) action {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h(w, r)
+		return nil
+	}
+}
+
+func (s *Server) metrics() action {
+	return plugged(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError,
+		EnableOpenMetrics: true, // native histograms need no option: scrapers ask for them by protobuf
+		Timeout:           20 * time.Second,
+	}).ServeHTTP)
+}
