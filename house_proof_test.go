@@ -67,7 +67,7 @@ func TestEveryRuleCanFail(t *testing.T) {
 	f("links", "README.md", "\n[x](docs/nothing.md)\n", "README.md:2: link to docs/nothing.md: there is no docs/nothing.md")
 	f("links", "README.md", "```\n[code](x)\n```\n[x](docs/index.md#nothing)\n", "README.md:4: link to docs/index.md#nothing: docs/index.md has no heading")
 	f("pages", "docs/lost.md", "# Lost\n", "docs/lost.md: not listed in docs/index.md")
-	f("architecture page", "docs/architecture.md", floors+arrows, `lacks the line "net/http`)
+	f("architecture page", "docs/architecture.md", floors+arrows, `lacks the line "github.com/valyala/fasthttp`)
 
 	for _, r := range rules {
 		if !judged[r.name] {
