@@ -57,6 +57,7 @@ github.com/prometheus/client_model      : monitor
 github.com/prometheus/common            : tests
 github.com/DataDog/sketches-go          : monitor rollout
 gonum.org/v1/gonum                      : drift rollout
+github.com/cespare/xxhash/v2            : router shadow
 golang.org/x/image                      : protocol
 golang.org/x/sys                        : proxy upstream
 github.com/alecthomas/kong              : cmd/mlproxy
