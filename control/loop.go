@@ -17,6 +17,7 @@ type Loop struct {
 	router *router.Router
 	log    *slog.Logger
 
+	applied func(*config.Config)
 	orders  chan order
 	stopped chan struct{} // closed when Run has ended
 	state   atomic.Pointer[state]
@@ -24,8 +25,12 @@ type Loop struct {
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
-	return &Loop{estate: estate, router: r, log: log, orders: make(chan order), stopped: make(chan struct{})}
+	return &Loop{estate: estate, router: r, log: log, applied: func(*config.Config) {}, orders: make(chan order), stopped: make(chan struct{})}
 }
+
+// OnApply has f called with every config that came into force, right after its table was swapped in. Call it before Begin;
+// f must not wait.
+func (l *Loop) OnApply(f func(*config.Config)) { l.applied = f }
 
 // Begin applies the first config, so that a table stands before anything listens. Call it once, before Run.
 func (l *Loop) Begin(first source.Update) error {
@@ -103,6 +108,7 @@ func (l *Loop) apply(next *state, by Revision) error {
 	}
 	by.Number, by.Digest, by.Applied = next.revision.Number+1, digest(merged), time.Now()
 	old := l.router.Swap(table)
+	l.applied(merged)
 	table.Publish(l.estate.Registry)
 	l.estate.Retire(old, table)
 

@@ -100,11 +100,11 @@ func (l *Loop) order(ctx context.Context, c Change, plan func(*state) (*setting,
 // obey carries out one order.
 func (l *Loop) obey(o *order) (Revision, error) {
 	now := l.state.Load()
-	if o.If != 0 && o.If != now.revision.Number {
-		return Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.If)
-	}
 	if _, err := now.route(o.Route); err != nil {
 		return Revision{}, err
+	}
+	if o.If != 0 && o.If != now.revision.Number {
+		return Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.If)
 	}
 	override, err := o.plan(now)
 	if err != nil {

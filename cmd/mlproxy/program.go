@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"mlproxy/admin"
+	"mlproxy/config"
+	"mlproxy/control"
+	"mlproxy/monitor"
+	"mlproxy/proxy"
+	"mlproxy/router"
+	"mlproxy/shadow"
+	"mlproxy/source"
+	"mlproxy/upstream"
+)
+
+// farewell is how long the admin listener and the shadows may take to end, after all exchanges have.
+const farewell = time.Second
+
+// program is every room of a serving mlproxy, wired together. It is made whole or not at all, and runs once.
+type program struct {
+	log    *slog.Logger
+	estate *router.Estate
+	loop   *control.Loop
+	file   *source.File
+	watch  *upstream.Watch
+	mirror *shadow.Mirror
+	proxy  *proxy.Server
+	admin  *admin.Server
+
+	data   []net.Listener
+	steer  net.Listener
+	phase  atomic.Pointer[string] // why it is not ready; nil when it is
+	config string                 // the file's path
+}
+
+// newProgram reads the config file, applies it, and binds the listeners, so that everything that may be wrong at a start is
+// known before the first request. Log lines go to the writer.
+func newProgram(path string, logTo io.Writer) (*program, error) {
+	table := new(router.Router)
+	p := &program{config: path, watch: upstream.NewWatch(), mirror: shadow.New()}
+	p.not("starting; wait until the listeners are open")
+	p.file = source.NewFile(path, slog.Default())
+	first := p.file.Read()
+	if first.Err != nil {
+		return nil, invalid(first.Err)
+	}
+	p.log = newLog(logTo, first.Config.Log.Format, table)
+	registry := monitor.New()
+	b := thisBuild()
+	registry.Built(b.Version, b.Commit)
+	p.estate = router.NewEstate(registry)
+	p.loop = control.New(p.estate, table, p.log)
+	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.watch, Config: first.Config, Log: p.log})
+	p.loop.OnApply(p.proxy.SetConfig)
+	if err := p.loop.Begin(first); err != nil {
+		return nil, invalid(err)
+	}
+	if err := p.listen(first.Config); err != nil {
+		return nil, err
+	}
+	p.admin = admin.New(admin.Options{Loop: p.loop, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
+		Listen: p.bound(), Version: b.Version, Log: p.log})
+	return p, nil
+}
+
+// listen binds every listener, or none.
+func (p *program) listen(c *config.Config) (err error) {
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	for _, address := range c.Listen {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("cannot listen for traffic: %w; free the address, or change listen", err)
+		}
+		p.data = append(p.data, ln)
+	}
+	if p.steer, err = net.Listen("tcp", c.Admin.Listen); err != nil {
+		return fmt.Errorf("cannot listen for the admin API: %w; free the address, or change admin.listen", err)
+	}
+	return nil
+}
+
+func (p *program) close() {
+	for _, ln := range p.data {
+		_ = ln.Close()
+	}
+}
+
+// bound are the addresses the listeners really have: with port 0 the system chose.
+func (p *program) bound() admin.Listen {
+	b := admin.Listen{Admin: p.steer.Addr().String()}
+	for _, ln := range p.data {
+		b.Data = append(b.Data, ln.Addr().String())
+	}
+	return b
+}
+
+// run serves until stop ends or a part fails; then everything ends in turn: new connections, exchanges, shadows, the admin
+// listener, the loop.
+func (p *program) run(stop context.Context) error {
+	work, end := context.WithCancel(context.Background())
+	defer end()
+	parts := newGroup()
+	updates := make(chan source.Update)
+	parts.Go(func() error { return p.loop.Run(work, updates) })
+	parts.Go(func() error { return p.file.Watch(work, into(work, updates)) })
+	parts.Go(func() error { p.watch.Run(work); return nil })
+	for _, ln := range p.data {
+		parts.Go(func() error { return p.proxy.Serve(ln) })
+	}
+	parts.Go(func() error { return p.admin.Serve(p.steer) })
+	p.phase.Store(nil)
+	b := p.bound()
+	p.log.Info("serving", "data", strings.Join(b.Data, ","), "admin", b.Admin, "config", p.config)
+
+	select {
+	case <-stop.Done():
+	case <-parts.Failed():
+	}
+	p.drain(parts.Failed())
+	p.leave()
+	end()
+	err := parts.Wait()
+	p.log.Info("stopped")
+	return err
+}
+
+// into hands updates on until ctx ends.
+func into(ctx context.Context, updates chan<- source.Update) func(source.Update) {
+	return func(u source.Update) {
+		select {
+		case updates <- u:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// drain lets the world know that this instance leaves, and running exchanges finish, as long as the config in force allows.
+func (p *program) drain(failed <-chan struct{}) {
+	p.not("stopping; send traffic to another instance")
+	rules := p.loop.Config().Shutdown
+	if rules.Delay > 0 {
+		p.log.Info("not ready any more; listeners stay open", "delay", rules.Delay)
+		p.proxy.Draining(true)
+		select {
+		case <-time.After(rules.Delay):
+		case <-failed:
+		}
+	}
+	p.log.Info("listeners closed; running exchanges finish", "drain", rules.Drain)
+	within, cancel := context.WithTimeout(context.Background(), rules.Drain)
+	defer cancel()
+	if err := p.proxy.Shutdown(within); err != nil {
+		p.log.Warn("some exchanges did not finish in time and were cut", "drain", rules.Drain, "error", err)
+	}
+}
+
+// leave ends what only served the exchanges.
+func (p *program) leave() {
+	within, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := p.mirror.Close(within); err != nil {
+		p.log.Warn("some copies to shadows were cut", "error", err)
+	}
+	if err := p.admin.Shutdown(within); err != nil {
+		p.log.Warn("the admin listener did not end well", "error", err)
+	}
+	p.estate.Endpoints.Retain(func(*upstream.Endpoint) bool { return false })
+}
+
+// not says why the program is not ready.
+func (p *program) not(why string) { p.phase.Store(&why) }
+
+// ready says why no traffic should be sent here.
+func (p *program) ready() error {
+	if why := p.phase.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// reload reads the config file now and returns what became of it.
+func (p *program) reload(ctx context.Context) error {
+	err := p.file.Reload(ctx)
+	if errors.Is(err, source.ErrStopped) {
+		return control.ErrStopped
+	}
+	return err
+}
+
+// reloadQuietly is a reload whose outcome only the log tells, as the loop does anyhow.
+func (p *program) reloadQuietly() error {
+	_ = p.reload(context.Background())
+	return nil
+}

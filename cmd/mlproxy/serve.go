@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"mlproxy/config"
+	"mlproxy/router"
+)
+
+type serveCmd struct {
+	configFile
+}
+
+// Run serves until SIGTERM or SIGINT, and then lets running exchanges finish. A second such signal ends it at once.
+// SIGHUP reads the config file again.
+func (c *serveCmd) Run(t *terminal) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	p, err := newProgram(c.Config, t.Err)
+	if err != nil {
+		return err
+	}
+	stop, stopping := context.WithCancel(context.Background())
+	defer stopping()
+	ended := make(chan struct{})
+	heard := newGroup()
+	heard.Go(func() error { return c.hear(signals, ended, p, stopping) })
+	err = p.run(stop)
+	close(ended)
+	return firstOf(err, heard.Wait())
+}
+
+// hear obeys signals until the program has ended.
+func (c *serveCmd) hear(signals <-chan os.Signal, ended <-chan struct{}, p *program, stop func()) error {
+	reloads := newGroup()
+	defer func() { _ = reloads.Wait() }()
+	stopping := false
+	for {
+		select {
+		case <-ended:
+			return nil
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGHUP:
+				reloads.Go(p.reloadQuietly)
+			case stopping:
+				p.log.Warn("ending at once", "signal", s.String())
+				os.Exit(exitFailed)
+			default:
+				p.log.Info("stopping; a second signal ends at once", "signal", s.String())
+				stopping = true
+				stop()
+			}
+		}
+	}
+}
+
+// newLog is a log in the config's format. Its level is that of the config in force, so that a reload changes it; before
+// there is one, it is info.
+func newLog(to io.Writer, format string, r *router.Router) *slog.Logger {
+	options := &slog.HandlerOptions{Level: levelInForce{r}}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// levelInForce is the log level of the config in force.
+type levelInForce struct{ router *router.Router }
+
+// Level reads the table's config.
+func (l levelInForce) Level() slog.Level {
+	table := l.router.Table()
+	if table == nil {
+		return slog.LevelInfo
+	}
+	return levelOf(table.Config())
+}
+
+// levelOf is a config's log level; config has checked the word.
+func levelOf(c *config.Config) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(c.Log.Level))
+	return level
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"mlproxy/admin"
+	"mlproxy/control"
+)
+
+type statusCmd struct {
+	remote
+}
+
+// Run shows what is in force.
+func (c *statusCmd) Run(t *terminal) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	s, err := client.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	return c.print(t, s, func() { page{t.Out, ink(t.coloured()), time.Now()}.write(s) })
+}
+
+// ink marks text for terminals that show colours, and leaves it alone elsewhere.
+type ink bool
+
+func (i ink) red(s string) string  { return i.mark("31", s) }
+func (i ink) bold(s string) string { return i.mark("1", s) }
+
+func (i ink) mark(code, s string) string {
+	if !i || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// page is a status for people.
+type page struct {
+	to  io.Writer
+	ink ink
+	now time.Time
+}
+
+// write begins with what is wrong, for that is what one looks for.
+func (p page) write(s *admin.Status) {
+	p.faults(s)
+	fmt.Fprintf(p.to, "%s  revision %d from the %s, %s ago, digest %s\n", p.ink.bold("mlproxy "+s.Version), s.Number, s.Origin,
+		p.ago(s.Applied), s.Digest)
+	fmt.Fprintf(p.to, "data %s  admin %s\n\n", strings.Join(s.Listen.Data, " "), s.Listen.Admin)
+	p.table("ROUTE\tREQUESTS\tPOOL\tROLE\tSHARE\tIN FLIGHT\tSET BY", func(row func(cells ...string)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Routes)) {
+			p.route(name, s.Routes[name], row)
+		}
+	})
+	fmt.Fprintln(p.to)
+	p.table("POOL\tBALANCE\tENDPOINT\tIN FLIGHT", func(row func(cells ...string)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
+			pool, balance := name, s.Pools[name].Balance
+			for _, e := range s.Pools[name].Endpoints {
+				row(pool, balance, e.URL, strconv.FormatInt(e.InFlight, 10))
+				pool, balance = "", ""
+			}
+		}
+	})
+}
+
+func (p page) faults(s *admin.Status) {
+	if s.Reload.OK {
+		return
+	}
+	fmt.Fprintf(p.to, "%s\n", p.ink.red(fmt.Sprintf("The config file was refused %s ago; revision %d stays in force:", p.ago(s.Reload.At), s.Number)))
+	for _, f := range s.Reload.Faults {
+		fmt.Fprintf(p.to, "  %s\n", p.ink.red(f))
+	}
+	fmt.Fprintln(p.to)
+}
+
+// route is a route's rows: each pool of the split or of blue and green, then the shadows.
+func (p page) route(name string, r control.RouteStatus, row func(cells ...string)) {
+	requests, by := requests(r.Match), setBy(r)
+	for _, pool := range byShare(r.Share) {
+		role := "split " + strconv.FormatFloat(r.Split[pool], 'g', -1, 64)
+		if r.BlueGreen != nil {
+			role = colour(r, pool)
+		}
+		row(name, requests, pool, role, percent(r.Share[pool]), strconv.FormatInt(r.InFlight[pool], 10), by)
+		name, requests, by = "", "", ""
+	}
+	for _, pool := range byShare(r.Shadow) {
+		row("", "", pool, "shadow", percent(r.Shadow[pool]), "", "")
+	}
+}
+
+// table writes aligned columns.
+func (p page) table(head string, rows func(row func(cells ...string))) {
+	w := tabwriter.NewWriter(p.to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, head)
+	rows(func(cells ...string) { fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")) })
+	_ = w.Flush()
+}
+
+// ago is how long ago a moment was, to the precision one would say.
+func (p page) ago(at time.Time) string {
+	d := p.now.Sub(at)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// requests is which requests a route is for, in a few words.
+func requests(m control.MatchStatus) string {
+	words := []string{}
+	if len(m.Methods) > 0 {
+		words = append(words, strings.Join(m.Methods, ","))
+	}
+	words = append(words, strings.Join(m.Hosts, ",")+cmp.Or(m.Path, "*"))
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		words = append(words, name+"="+m.Headers[name])
+	}
+	if m.Model != "" {
+		words = append(words, "model="+m.Model)
+	}
+	return strings.Join(words, " ")
+}
+
+// setBy is who had the last word on a route.
+func setBy(r control.RouteStatus) string {
+	if r.Override == nil {
+		return r.Origin
+	}
+	by := r.Origin + " " + r.Override.Author
+	if r.Override.Reason != "" {
+		by += ": " + r.Override.Reason
+	}
+	return by
+}
+
+// colour is what a pool is on a blue/green route.
+func colour(r control.RouteStatus, pool string) string {
+	name := "green"
+	if pool == r.BlueGreen.Blue {
+		name = "blue"
+	}
+	if name == r.Active {
+		return name + ", active"
+	}
+	return name + ", idle"
+}
+
+// byShare are the pools, the largest share first.
+func byShare(share map[string]float64) []string {
+	return slices.SortedFunc(maps.Keys(share), func(a, b string) int {
+		return cmp.Or(cmp.Compare(share[b], share[a]), cmp.Compare(a, b))
+	})
+}
+
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Round(share*1e4)/100, 'f', -1, 64) + "%"
+}
