@@ -28,7 +28,7 @@ var ErrStopped = errors.New("mlproxy is stopping and reads no config any more; t
 // way to the file that are watched, and content, not the event, decides whether anything changed.
 type File struct {
 	path    string
-	log     *slog.Logger
+	log     *slog.Logger // Watch's
 	reloads chan chan<- error
 	stopped chan struct{}     // closed when Watch has ended
 	seen    [sha256.Size]byte // what was last emitted; touched by Read before Watch, then by Watch alone
@@ -42,8 +42,8 @@ type watched struct {
 }
 
 // NewFile makes a source of the config file at path. Nothing is read yet.
-func NewFile(path string, log *slog.Logger) *File {
-	return &File{path: filepath.Clean(path), log: log, reloads: make(chan chan<- error), stopped: make(chan struct{})}
+func NewFile(path string) *File {
+	return &File{path: filepath.Clean(path), reloads: make(chan chan<- error), stopped: make(chan struct{})}
 }
 
 // Read is the first update, made without watching. It must not be called while Watch runs.
@@ -75,7 +75,8 @@ func (f *File) Reload(ctx context.Context) error {
 
 // Watch emits an update for every change of the file's content until ctx ends; emit may block, but not beyond ctx. Without
 // file events (no inotify instances left) it looks every few seconds instead. Call it once.
-func (f *File) Watch(ctx context.Context, emit func(Update)) error {
+func (f *File) Watch(ctx context.Context, log *slog.Logger, emit func(Update)) error {
+	f.log = log
 	defer close(f.stopped)
 	w, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -48,7 +48,7 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	table := new(router.Router)
 	p := &program{config: path, watch: upstream.NewWatch(), mirror: shadow.New()}
 	p.not("starting; wait until the listeners are open")
-	p.file = source.NewFile(path, slog.Default())
+	p.file = source.NewFile(path)
 	first := p.file.Read()
 	if first.Err != nil {
 		return nil, invalid(first.Err)
@@ -115,7 +115,7 @@ func (p *program) run(stop context.Context) error {
 	parts := newGroup()
 	updates := make(chan source.Update)
 	parts.Go(func() error { return p.loop.Run(work, updates) })
-	parts.Go(func() error { return p.file.Watch(work, into(work, updates)) })
+	parts.Go(func() error { return p.file.Watch(work, p.log, into(work, updates)) })
 	parts.Go(func() error { p.watch.Run(work); return nil })
 	for _, ln := range p.data {
 		parts.Go(func() error { return p.proxy.Serve(ln) })
