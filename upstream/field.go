@@ -49,6 +49,9 @@ func (k Kind) kept() bool {
 	return false
 }
 
+// Credential says that the field proves who the client is.
+func (k Kind) Credential() bool { return k == Authorization || k == Cookie }
+
 // single says that a second field of the kind makes the message ambiguous.
 func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
 

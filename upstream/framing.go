@@ -93,14 +93,14 @@ func (h *Head) checkHost() *HeadError {
 		}
 		return nil
 	}
-	if !validHost(host) {
+	if !ValidHost(host) {
 		return bad("Host is not a name or an address, with a port or without")
 	}
 	return nil
 }
 
-// validHost says that b is uri-host [ ":" port ], loosely: the bytes of names, IPv4 and bracketed IPv6 addresses.
-func validHost(b []byte) bool {
+// ValidHost says that b is uri-host [ ":" port ], loosely: the bytes of names, IPv4 and bracketed IPv6 addresses.
+func ValidHost(b []byte) bool {
 	name, port := b, []byte(nil)
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')

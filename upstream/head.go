@@ -107,7 +107,8 @@ func bareLF(b []byte) bool {
 
 // ReadRequest reads raw, a complete request head.
 func (h *Head) ReadRequest(raw []byte, limit Limits) *HeadError {
-	h.reset(raw)
+	h.Clear()
+	h.Raw = raw
 	line, rest, err := firstLine(raw)
 	if err != nil {
 		return err
@@ -123,7 +124,8 @@ func (h *Head) ReadRequest(raw []byte, limit Limits) *HeadError {
 
 // ReadAnswer reads raw, a complete answer head. bodiless says that the request was one whose answer has no body (HEAD).
 func (h *Head) ReadAnswer(raw []byte, limit Limits, bodiless bool) *HeadError {
-	h.reset(raw)
+	h.Clear()
+	h.Raw = raw
 	line, rest, err := firstLine(raw)
 	if err != nil {
 		return err
@@ -175,8 +177,10 @@ func (h *Head) Hop(f *Field) bool {
 	return false
 }
 
-func (h *Head) reset(raw []byte) {
-	*h = Head{Raw: raw, Fields: h.Fields[:0], nominated: h.nominated[:0]}
+// Clear forgets the last message, and keeps its room for the next.
+func (h *Head) Clear() {
+	clear(h.Fields)
+	*h = Head{Fields: h.Fields[:0], nominated: h.nominated[:0]}
 }
 
 // firstLine splits raw into its first line, without CRLF, and the rest.

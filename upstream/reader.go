@@ -77,9 +77,9 @@ func (r *Reader) room() {
 	if r.w < len(r.buf) {
 		return
 	}
-	if r.base == 0 && r.r > 0 {
-		r.w = copy(r.buf, r.buf[r.r:r.w])
-		r.r = 0
+	if r.r > r.base {
+		r.w = r.base + copy(r.buf[r.base:], r.buf[r.r:r.w])
+		r.r = r.base
 		return
 	}
 	r.grow()

@@ -8,8 +8,8 @@ import (
 // answerLimit bounds the heads of model servers: they are trusted further than clients.
 var answerLimit = Limits{Bytes: 64 << 10, Fields: 256}
 
-// maxInterim bounds the 1xx answers before the final one.
-const maxInterim = 32
+// MaxInterim bounds the 1xx answers before the final one.
+const MaxInterim = 32
 
 // Send writes one whole request as it goes on the wire, reads the answer and hands the bytes of its body to sink as
 // they come. It is for copies: no retry, no streaming of the request, everything within deadline. The status is 0 when
@@ -51,7 +51,7 @@ func (e *Endpoint) Send(o *Options, method string, request []byte, deadline time
 
 // finalHead reads heads until one is not interim.
 func (c *Conn) finalHead(h *Head, bodiless bool) error {
-	for range maxInterim {
+	for range MaxInterim {
 		if err := c.ReadHead(h, answerLimit, bodiless); err != nil {
 			return err
 		}

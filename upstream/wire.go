@@ -102,6 +102,12 @@ func (w *Wire) CutRead() {
 	}
 }
 
+// Linger gives reads d from now even if they were cut. Nobody else may be using the wire.
+func (w *Wire) Linger(d time.Duration) {
+	w.readDue.Store(0)
+	_ = w.conn.SetReadDeadline(time.Now().Add(d))
+}
+
 var past = time.Unix(1, 0)
 
 // expire cuts what is overdue at now.

@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"bytes"
+	"time"
+
+	"mlproxy/monitor"
+	"mlproxy/upstream"
+)
+
+// begin reads the request's head, and holds it to what is served here.
+func (x *exchange) begin() bool {
+	c := x.conn
+	bad, err := x.readHead()
+	x.began = time.Now()
+	x.ready = x.began
+	if err != nil && len(c.in.Bytes()) == 0 {
+		c.closing = true
+		return false
+	}
+	c.busy.Store(max(1, x.server.opt.Watch.Now()))
+	x.trusted = x.limits.trusts(c.client)
+	x.id.take(x)
+	switch {
+	case err == upstream.ErrTimeout:
+		return x.refuse(monitor.RequestTimeout, "the head did not come within limits.read_header_timeout")
+	case err != nil:
+		return x.abandon()
+	case bad != nil:
+		return x.refuseHead(bad)
+	}
+	x.body.Start(&x.req, x.limits.head)
+	c.closing = x.req.Close || x.server.draining.Load()
+	return true
+}
+
+// readHead reads a head whole: an error is the connection's, bad what is wrong with the head. One empty line before it
+// is let pass (RFC 9112, section 2.2). The head must be there read_header_timeout after its first byte.
+func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
+	x.req.Clear()
+	in := &x.conn.in
+	in.Wire().ReadWithin(x.limits.readHeader)
+	for seen := 0; ; {
+		b := in.Bytes()
+		if seen == 0 && bytes.HasPrefix(b, crlf) {
+			in.Skip(len(crlf))
+			b = in.Bytes()
+		}
+		if n, bad := upstream.HeadEnd(b, seen, x.limits.head); n > 0 || bad != nil {
+			in.Wire().ReadWithin(0)
+			if bad != nil {
+				return bad, nil
+			}
+			return x.req.ReadRequest(in.Keep(n), x.limits.head), nil
+		}
+		seen = len(b)
+		if err := in.Fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var crlf = []byte("\r\n")
+
+// abandon ends an exchange whose client left.
+func (x *exchange) abandon() bool {
+	x.conn.closing = true
+	x.seen.Status, x.seen.Reason = 499, monitor.ClientGone
+	return false
+}

@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"mlproxy/monitor"
+)
+
+// choose assigns the request to a version: the one a trusted caller names, or the split's choice.
+func (x *exchange) choose() bool {
+	if name := x.forced(); name != nil {
+		x.version, x.by = x.route.Force(name), monitor.ByForce
+		if x.version == nil {
+			return x.refuse(monitor.BadRequest, "the pool that the request is forced to is none of the route's")
+		}
+	} else {
+		x.key = x.route.Key(&x.req, x.routable(), x.clientAddress())
+		x.version, x.by = x.route.Split.Choose(x.key)
+	}
+	x.meter = x.version.Meter
+	x.meter.Assign(x.by)
+	x.meter.Begin()
+	x.shadow.draw(x.route)
+	return true
+}
+
+// forced is the pool that the request names, if it may.
+func (x *exchange) forced() []byte {
+	if header := x.route.Config.ForceHeader; header != "" && x.trusted {
+		return x.req.Get(header)
+	}
+	return nil
+}
+
+// routable is the body as far as routing may read it: whole, or not at all.
+func (x *exchange) routable() []byte {
+	if x.replays {
+		return x.prefix
+	}
+	return nil
+}

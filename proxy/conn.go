@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mlproxy/upstream"
+)
+
+// protocol is what every connection negotiates, so that fasthttp's server hands it to us.
+const protocol = "http/1.1"
+
+// conn is a client's connection.
+type conn struct {
+	net.Conn
+	server  *Server
+	wire    *upstream.Wire
+	in      upstream.Reader
+	client  netip.Addr
+	address []byte       // client as text
+	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not
+	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
+	closing bool         // no request is read after the one that runs
+	linger  bool         // the client may still be sending what nobody will read
+
+	mu   sync.Mutex
+	up   *upstream.Conn // the exchange's connection to a model server, to be aborted when the client leaves
+	gone bool           // the client left
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{Conn: nc, server: s, wire: upstream.NewWire(nc, s.opt.Watch)}
+	c.in = upstream.NewReader(c.wire)
+	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.client = a.Addr().Unmap()
+	}
+	c.address = []byte(c.client.String())
+	return c
+}
+
+// Handshake and ConnectionState are what fasthttp's server asks of a connection whose protocol is negotiated.
+func (c *conn) Handshake() error { return nil }
+
+// ConnectionState says that our protocol was agreed on.
+func (c *conn) ConnectionState() tls.ConnectionState {
+	return tls.ConnectionState{NegotiatedProtocol: protocol}
+}
+
+// Close ends the connection.
+func (c *conn) Close() error {
+	c.server.dismiss(c)
+	return c.wire.Close()
+}
+
+// serve carries the connection's exchanges one after the other, pipelined or not, until one of them is the last.
+func (c *conn) serve() {
+	for !c.closing && c.await() {
+		x := newExchange(c)
+		x.serve()
+		x.free()
+		c.in.Drop()
+	}
+	if c.linger {
+		c.drainInput()
+	}
+}
+
+// await waits for the first bytes of a request.
+func (c *conn) await() bool {
+	if len(c.in.Bytes()) > 0 {
+		return true
+	}
+	c.waiting.Store(max(1, c.server.opt.Watch.Now()))
+	c.wire.ReadWithin(c.server.config.Load().idle)
+	err := c.in.Fill()
+	c.waiting.Store(0)
+	if err != nil {
+		c.in.Drop()
+	}
+	return err == nil
+}
+
+// retire closes the connection if it has been waiting for a request for a moment: the proxy is stopping.
+func (c *conn) retire() {
+	since := c.waiting.Load()
+	if since > 0 && time.Duration(c.server.opt.Watch.Now()-since) > retireAfter && c.wire.Quiet() {
+		c.wire.CutRead()
+	}
+}
+
+const retireAfter = 300 * time.Millisecond
+
+// bind makes up the connection that is aborted should the client leave; it is false when the client has left already.
+// With drain the model server is let finish.
+func (c *conn) bind(up *upstream.Conn, drain bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if drain {
+		return true
+	}
+	if c.gone {
+		return false
+	}
+	c.up = up
+	return true
+}
+
+// unbind must come before up is released.
+func (c *conn) unbind() {
+	c.mu.Lock()
+	c.up = nil
+	c.mu.Unlock()
+}
+
+// leave says that the client left.
+func (c *conn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	if c.up != nil {
+		c.up.Abort()
+	}
+}
+
+// left says whether the client was seen to leave.
+func (c *conn) left() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+// cut ends whatever the connection does.
+func (c *conn) cut() {
+	c.leave()
+	c.wire.Cut()
+}
+
+// drainInput reads what the client is still sending, for a while: closing at once would reset the connection, and the
+// answer could be lost with it (RFC 9112, section 9.6).
+func (c *conn) drainInput() {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
+		return
+	}
+	c.wire.Linger(lingerFor)
+	for n := 0; n < lingerBytes; n += len(c.in.Bytes()) {
+		c.in.Skip(len(c.in.Bytes()))
+		if c.in.Fill() != nil {
+			break
+		}
+	}
+	c.in.Skip(len(c.in.Bytes()))
+	c.in.Drop()
+}
+
+const (
+	lingerFor   = time.Second
+	lingerBytes = 1 << 20
+)

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"mlproxy/monitor"
+	"mlproxy/router"
+	"mlproxy/upstream"
+)
+
+// exchange is one request and its answer on their way through. Exchanges are pooled: nothing of one may be kept.
+type exchange struct {
+	conn   *conn
+	server *Server
+	limits *settings
+
+	// The request as it came.
+	req          upstream.Head
+	trusted      bool   // its client is one of trusted_proxies
+	host         []byte // without port
+	absoluteHost []byte // the authority of a target in absolute form; it replaces Host
+	target       []byte // path and query, as they go on
+	path         []byte
+	body         upstream.Body
+	prefix       []byte // what was read of the body before it is forwarded, without framing
+	store        []byte // where a chunked prefix is put together
+	invited      bool   // the 100 that the client waits for was sent
+	id           requestID
+
+	// Where it goes.
+	found       router.Match
+	route       *router.Route
+	version     *router.Version
+	by          monitor.By
+	key         []byte
+	replays     bool   // the whole body is in prefix
+	request     []byte // borrowed; the request as it is being sent
+	retried     bool
+	upload      *upload // of a body that is not in prefix
+	clientFault error   // why the upload failed, when its client is to blame
+
+	// The answer.
+	ans     upstream.Head
+	ansBody upstream.Body
+	out     flow // to the client
+	begun   bool // a byte of an answer may have reached the client
+	shadow  copies
+
+	// What is seen of it.
+	began, ready, sent, answered, last time.Time
+	seen                               monitor.Observation
+	meter                              *monitor.Meter
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func newExchange(c *conn) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.conn, x.server, x.limits = c, c.server, c.server.config.Load()
+	return x
+}
+
+// free gives the exchange back; what it borrowed goes first.
+func (x *exchange) free() {
+	upstream.Return(x.store)
+	upstream.Return(x.request)
+	x.out.free()
+	*x = exchange{req: x.req, ans: x.ans, shadow: x.shadow.free()}
+	exchanges.Put(x)
+}
+
+// serve is the life of a request.
+func (x *exchange) serve() {
+	if x.begin() && x.match() && x.read() && x.choose() && x.forward() {
+		x.offer()
+	}
+	x.end()
+}
+
+// end counts the exchange and lets its connection go on, or not.
+func (x *exchange) end() {
+	x.conn.busy.Store(0)
+	if x.seen.Status == 0 {
+		return // nothing came that was a request
+	}
+	now := time.Now()
+	x.seen.Duration = now.Sub(x.began)
+	x.seen.Overhead = x.overhead(now)
+	if x.meter == nil {
+		x.meter = x.server.unmatched
+		x.meter.Begin()
+	}
+	x.meter.Observe(&x.seen)
+}
+
+// overhead is the time that neither the client nor the model server was waited for.
+func (x *exchange) overhead(now time.Time) time.Duration {
+	if x.sent.IsZero() {
+		return now.Sub(x.ready)
+	}
+	d := x.sent.Sub(x.ready)
+	if !x.last.IsZero() {
+		d += now.Sub(x.last)
+	}
+	return d
+}

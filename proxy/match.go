@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"bytes"
+
+	"mlproxy/monitor"
+	"mlproxy/upstream"
+)
+
+// match finds the route, or the routes among which the body's model decides.
+func (x *exchange) match() bool {
+	if !x.aim() {
+		return false
+	}
+	if x.req.Framing == upstream.ByLength && x.req.Length > x.limits.maxBody {
+		return x.refuse(monitor.BodyTooLarge, "the body is longer than limits.max_body")
+	}
+	x.found = x.server.opt.Router.Table().Match(x.host, x.req.Method, x.path, &x.req)
+	if x.found.Route == nil && !x.found.NeedsModel {
+		return x.refuse(monitor.NoRoute, "no route matches this host, path, method and headers; see GET /api/v1/status on the admin listener")
+	}
+	x.route = x.found.Route
+	return true
+}
+
+// aim takes the request target apart (RFC 9112, section 3.2): host, and the path and query that go on.
+func (x *exchange) aim() bool {
+	x.target = x.req.Target
+	x.host = x.req.Value(upstream.Host)
+	switch method := x.req.Method; {
+	case string(method) == "CONNECT", string(method) == "TRACE":
+		return x.refuse(monitor.NotImplemented, "CONNECT and TRACE are not served")
+	case x.target[0] == '/':
+	case string(x.target) == "*":
+		if string(method) != "OPTIONS" {
+			return x.refuse(monitor.BadRequest, "the target * is for OPTIONS")
+		}
+	case !x.absolute():
+		return x.refuse(monitor.BadRequest, "the target is no path and no http:// URL")
+	}
+	x.path = x.target
+	if i := bytes.IndexByte(x.path, '?'); i >= 0 {
+		x.path = x.path[:i]
+	}
+	x.host = withoutPort(x.host)
+	return true
+}
+
+// absolute takes a target in absolute form, whose authority counts in place of Host.
+func (x *exchange) absolute() bool {
+	rest, ok := bytes.CutPrefix(x.target, []byte("http://"))
+	if !ok {
+		return false
+	}
+	i := bytes.IndexAny(rest, "/?")
+	if i < 0 {
+		i = len(rest)
+	}
+	if !upstream.ValidHost(rest[:i]) {
+		return false
+	}
+	x.host, x.absoluteHost = rest[:i], rest[:i]
+	x.target = rest[i:]
+	if len(x.target) == 0 || x.target[0] == '?' {
+		x.target = append([]byte{'/'}, x.target...)
+	}
+	return true
+}
+
+func withoutPort(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
+		return host[:i]
+	}
+	return host
+}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"mlproxy/monitor"
+	"mlproxy/protocol"
+	"mlproxy/upstream"
+)
+
+// bufferAtMost is how long a body may be that is read whole before it is forwarded: a model server then never waits for
+// a slow client, and the request can be sent again.
+const bufferAtMost = 64 << 10
+
+// defaultBodyIdle is how long a body is waited for whose route is not known yet.
+const defaultBodyIdle = 30 * time.Second
+
+// read reads of the body what routing needs, all of it when it is short, and otherwise only what has come already.
+func (x *exchange) read() bool {
+	if !x.body.Done() {
+		if err := x.readPrefix(); err != nil {
+			return x.bodyFailed(err)
+		}
+		x.ready = time.Now()
+	}
+	x.replays = x.body.Done()
+	if x.found.NeedsModel {
+		return x.matchModel()
+	}
+	return true
+}
+
+func (x *exchange) readPrefix() error {
+	routing := x.found.NeedsModel || x.route.NeedsBody()
+	want := 0
+	if routing {
+		want = x.limits.maxRoutingBody
+	}
+	if x.req.Framing == upstream.Chunked {
+		return x.readChunks(want)
+	}
+	if x.req.Length <= bufferAtMost {
+		want = bufferAtMost
+	}
+	return x.readLength(int(min(x.req.Length, int64(want))))
+}
+
+// readLength takes the first want bytes of a body of known length, and whatever came with them.
+func (x *exchange) readLength(want int) (err error) {
+	in := &x.conn.in
+	if len(in.Bytes()) < want {
+		if err := x.invite(); err != nil {
+			return err
+		}
+	}
+	for len(in.Bytes()) < want {
+		if err := x.fill(); err != nil {
+			return err
+		}
+	}
+	x.prefix, err = x.body.Ready(in)
+	return err
+}
+
+// readChunks takes the first want bytes of a chunked body, and the chunks that have come whole or in part.
+func (x *exchange) readChunks(want int) error {
+	in := &x.conn.in
+	if x.store == nil {
+		x.store = upstream.Borrow()
+	}
+	x.prefix = x.store[:0]
+	for {
+		piece, err := x.body.Ready(in)
+		switch x.prefix = append(x.prefix, piece...); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case int64(len(x.prefix)) > x.limits.maxBody:
+			return errTooLarge
+		case len(x.prefix) >= max(want, upstream.BufferSize/2):
+			return nil
+		case piece != nil:
+			continue
+		case len(x.prefix) >= want:
+			return nil
+		}
+		if err := x.invite(); err != nil {
+			return err
+		}
+		if err := x.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// fill reads more of the body, which may not take longer than body_idle_timeout.
+func (x *exchange) fill() error {
+	in := &x.conn.in
+	in.Wire().ReadWithin(x.bodyIdle())
+	err := in.Fill()
+	in.Wire().ReadWithin(0)
+	return err
+}
+
+func (x *exchange) bodyIdle() time.Duration {
+	if x.route == nil {
+		return defaultBodyIdle
+	}
+	return x.route.Config.BodyIdleTimeout
+}
+
+// invite sends the 100 that the client waits for before it sends the body (RFC 9110, section 10.1.1). The expectation
+// ends here: the model server gets the body without being asked.
+func (x *exchange) invite() error {
+	if !x.req.Expect || x.invited {
+		return nil
+	}
+	x.invited = true
+	_, err := x.conn.wire.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	return err
+}
+
+var errTooLarge = errors.New("the body is longer than limits.max_body")
+
+// bodyFailed answers for a body that could not be read: whatever is wrong with it is the client's.
+func (x *exchange) bodyFailed(err error) bool {
+	switch {
+	case errors.Is(err, upstream.ErrChunk):
+		return x.refuse(monitor.BadRequest, "the body's chunked framing is malformed")
+	case errors.Is(err, upstream.ErrTimeout) && !x.conn.left():
+		return x.refuse(monitor.RequestTimeout, "no byte of the body came within body_idle_timeout")
+	case errors.Is(err, errTooLarge):
+		return x.refuse(monitor.BodyTooLarge, err.Error())
+	}
+	return x.abandon()
+}
+
+// matchModel decides among the routes found by the body's model. A body that is longer than limits.max_routing_body
+// names none.
+func (x *exchange) matchModel() bool {
+	var model []byte
+	if x.replays {
+		value, found, err := protocol.Field(x.prefix, "model")
+		if errors.Is(err, protocol.ErrDuplicate) {
+			return x.refuse(monitor.BadRequest, "the body names its model twice; name it once")
+		}
+		if found && err == nil {
+			model = value
+		}
+	}
+	if x.route = x.found.Model(model); x.route == nil {
+		return x.refuse(monitor.NoRoute, "no route matches this host, path, method, headers and the body's model")
+	}
+	return true
+}

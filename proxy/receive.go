@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"io"
+	"time"
+
+	"mlproxy/monitor"
+	"mlproxy/upstream"
+)
+
+// receive passes the answer on as it comes. again says that c may carry another exchange.
+func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
+	if err := x.finalHead(c); err != nil {
+		return false, err
+	}
+	x.answered = time.Now()
+	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
+	x.seen.Status = x.ans.Status
+	x.startAnswer()
+	x.ansBody.Start(&x.ans, answerLimits)
+	x.shadow.answer.Reset()
+	if err := x.relay(c); err != nil {
+		return false, err
+	}
+	x.last = time.Now()
+	x.seen.Upstream = x.last.Sub(x.sent)
+	return !x.ans.Close && x.ans.Framing != upstream.UntilClose, nil
+}
+
+var answerLimits = upstream.Limits{Bytes: 64 << 10, Fields: 256}
+
+// finalHead reads heads until one is not interim; of the interim ones only 100 ends here (RFC 9110, section 15.2). A 101
+// that nobody asked for is an invalid answer.
+func (x *exchange) finalHead(c *upstream.Conn) error {
+	bodiless := string(x.req.Method) == "HEAD"
+	for range upstream.MaxInterim {
+		if err := c.ReadHead(&x.ans, answerLimits, bodiless); err != nil {
+			return err
+		}
+		switch {
+		case x.ans.Status >= 200:
+			x.upload.headCame()
+			return nil
+		case x.ans.Status == 101:
+			return upstream.ErrInvalid
+		case x.ans.Status == 100 || x.req.Minor == 0:
+		default:
+			if err := x.passInterim(); err != nil {
+				return upstream.ErrAborted
+			}
+		}
+	}
+	return upstream.ErrInvalid
+}
+
+func (x *exchange) passInterim() error {
+	x.out.start(x.conn.wire)
+	x.out.buf = append(x.appendAnswer(x.out.buf), crlf...)
+	x.conn.wire.WriteWithin(x.bodyIdle())
+	return x.out.flush()
+}
+
+// startAnswer puts the answer's head together. An HTTP/1.0 client gets a body of unknown length until the connection
+// closes; any other client gets it in chunks, so that it can tell a whole body from a part.
+func (x *exchange) startAnswer() {
+	unknown := x.ans.Framing == upstream.Chunked || x.ans.Framing == upstream.UntilClose
+	if unknown && x.req.Minor == 0 || x.upload.runs() {
+		x.conn.closing = true
+	}
+	x.conn.linger = x.upload.runs()
+	x.out.start(x.conn.wire)
+	b := x.appendSigned(x.appendAnswer(x.out.buf))
+	if x.out.chunked = unknown && x.req.Minor == 1; x.out.chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	x.out.buf = append(b, crlf...)
+}
+
+// relay passes the body on. What has come is sent before more is waited for: an event reaches the client when the model
+// server flushed it, and a client that reads slowly slows the model server down.
+func (x *exchange) relay(c *upstream.Conn) error {
+	for {
+		piece, err := x.ansBody.Ready(c.Reader())
+		if piece == nil && err == nil {
+			if err := x.flush(); err != nil {
+				return err
+			}
+			c.Wire().ReadWithin(x.within(x.bodyIdle()))
+			piece, err = x.ansBody.Next(c.Reader())
+		}
+		if err == io.EOF {
+			return x.finishAnswer()
+		}
+		if err != nil {
+			return c.Explain(err)
+		}
+		if err := x.pass(piece); err != nil {
+			return err
+		}
+	}
+}
+
+func (x *exchange) pass(piece []byte) error {
+	x.seen.BytesOut += int64(len(piece))
+	if len(x.shadow.drawn) > 0 {
+		x.shadow.answer.Add(piece)
+	}
+	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	return x.written(x.out.piece(piece))
+}
+
+func (x *exchange) flush() error {
+	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	return x.written(x.out.flush())
+}
+
+func (x *exchange) finishAnswer() error {
+	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	err := x.written(x.out.end(x.ansBody.Trailer()))
+	x.conn.wire.WriteWithin(0)
+	return err
+}
+
+// written is what a write to the client means: if it failed the client left, and its model server is either let
+// finish or not.
+func (x *exchange) written(err error) error {
+	x.begun = x.begun || x.out.written
+	switch {
+	case err == nil:
+		return nil
+	case x.version.Pool.DrainOnGone:
+		x.conn.leave()
+		x.conn.closing = true
+		x.out.mute, x.out.err = true, nil
+		return nil
+	case err == upstream.ErrTimeout:
+		return errSlowClient
+	}
+	return upstream.ErrAborted
+}
+
+// offer hands the exchange to the mirror, for the shadows that drew it.
+func (x *exchange) offer() {
+	if len(x.shadow.drawn) > 0 {
+		x.shadow.offer(x)
+	}
+}
+
+// reasonOf is what an error of an exchange with a model server is counted and answered as.
+func reasonOf(err error) monitor.Reason {
+	for _, known := range reasons {
+		if is(err, known.err) {
+			return known.reason
+		}
+	}
+	return monitor.UpstreamReset
+}

@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"mlproxy/config"
+	"mlproxy/monitor"
+	"mlproxy/router"
+	"mlproxy/shadow"
+	"mlproxy/upstream"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Router *router.Router
+	// Registry counts what matches no route, and connections.
+	Registry *monitor.Registry
+	// Mirror takes copies for shadows; nil when there are none.
+	Mirror *shadow.Mirror
+	// Watch keeps deadlines; it must run.
+	Watch *upstream.Watch
+	// Config gives the limits and whom to trust; a reload brings another by SetConfig.
+	Config *config.Config
+	Log    *slog.Logger
+}
+
+// Server serves the data listeners.
+type Server struct {
+	opt       Options
+	fast      *fasthttp.Server
+	config    atomic.Pointer[settings]
+	unmatched *monitor.Meter
+	counted   *monitor.Connections
+	draining  atomic.Bool
+	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// New makes a server that accepts nothing until Serve.
+func New(o Options) *Server {
+	s := &Server{
+		opt:       o,
+		unmatched: o.Registry.Meter("", ""),
+		counted:   o.Registry.Connections(),
+		conns:     map[*conn]struct{}{},
+	}
+	s.SetConfig(o.Config)
+	s.fast = &fasthttp.Server{
+		Handler:     func(*fasthttp.RequestCtx) {}, // never called: every connection negotiates protocol
+		Concurrency: 1 << 20,                       // the listener holds limits.max_connections
+		Logger:      log.New(io.Discard, "", 0),
+	}
+	s.fast.NextProto(protocol, func(c net.Conn) error { c.(*conn).serve(); return nil })
+	o.Watch.Every(s.sweep)
+	return s
+}
+
+// SetConfig brings the limits and the trusted proxies of a newer config into force, for the exchanges that begin after.
+func (s *Server) SetConfig(c *config.Config) { s.config.Store(newSettings(c)) }
+
+// Serve serves the connections of ln until Shutdown. Each listener has a Serve of its own.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.fast.Serve(&listener{Listener: ln, server: s})
+}
+
+// Draining says whether answers end their connections, which comes before Shutdown: clients then go elsewhere by
+// themselves.
+func (s *Server) Draining(on bool) { s.draining.Store(on) }
+
+// Shutdown closes the listeners and waits until every exchange has ended, or ctx does; it then cuts what is left and
+// says so by ctx's error. Connections that wait for a request are closed once they have been quiet for a moment.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Draining(true)
+	done := make(chan error, 1)
+	go func() { done <- s.fast.ShutdownWithContext(ctx) }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				s.each(func(c *conn) { c.cut() })
+			}
+			return err
+		case <-tick.C:
+			s.each(func(c *conn) { c.retire() })
+		}
+	}
+}
+
+// each calls f for every connection; f must not wait.
+func (s *Server) each(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}
+
+// sweep looks for clients that left while an exchange of theirs runs, about every 100 ms.
+func (s *Server) sweep() {
+	now := s.opt.Watch.Now()
+	if now-s.swept < int64(sweepEvery) {
+		return
+	}
+	s.swept = now
+	left := sweepAtMost
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if left == 0 {
+			return // a map is walked from a random place: the others' turn comes
+		}
+		if since := c.busy.Load(); since == 0 || now-since < int64(sweepEvery) {
+			continue
+		}
+		left--
+		if c.wire.Gone() {
+			c.leave()
+		}
+	}
+}
+
+const (
+	sweepEvery  = 100 * time.Millisecond
+	sweepAtMost = 4096 // a look costs 1 us: 4% of one core at the most
+)

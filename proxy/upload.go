@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"mlproxy/upstream"
+)
+
+// upload sends the rest of a request body while its answer may already be coming: a body that is too long to be
+// buffered, or that the client sends as it is made. It is the one case in which an exchange has a second goroutine.
+type upload struct {
+	exchange *exchange
+	to       *upstream.Conn
+	out      flow
+	bytes    int64
+	done     sync.WaitGroup
+	state    atomic.Int32 // running, complete or failed by its client
+	cause    error        // valid once failed: what the client did
+
+	mu       sync.Mutex
+	answered bool // the answer's head has come: its timeout counts no more
+}
+
+const (
+	uploadRuns int32 = iota
+	uploadComplete
+	uploadFailed // its client is to blame
+)
+
+// errClient says that the request could not be sent because of its client; the upload's cause says why.
+var errClient = errors.New("the client's body failed")
+
+// startUpload sends the head and the prefix, and starts the sending of the rest.
+func (x *exchange) startUpload(c *upstream.Conn) error {
+	if x.invite() != nil {
+		return upstream.ErrAborted
+	}
+	u := &upload{exchange: x, to: c, bytes: int64(len(x.prefix))}
+	u.out.start(c.Wire())
+	to := destination{pool: x.version.Pool, authority: c.Endpoint().Addr()}
+	u.out.buf = x.appendRequest(u.out.buf, &to)
+	u.out.chunked = x.req.Framing == upstream.Chunked
+	x.shadow.take(x.prefix)
+	c.Wire().ReadWithin(x.within(0))
+	x.markSent()
+	u.allow()
+	if err := u.first(); err != nil {
+		u.out.free()
+		return c.Explain(err)
+	}
+	x.upload = u
+	u.done.Add(1)
+	go u.run()
+	return nil
+}
+
+// first sends the head and what of the body is there.
+func (u *upload) first() error {
+	if err := u.out.piece(u.exchange.prefix); err != nil {
+		return err
+	}
+	return u.out.flush()
+}
+
+// run sends the rest. When that fails, whoever waits for the answer is told: there is none to come if the client is to
+// blame or the model server took nothing for too long, but there may be one if it closed its ears early.
+func (u *upload) run() {
+	defer u.done.Done()
+	defer u.out.free()
+	switch err := u.copy(); {
+	case err == nil:
+		u.state.Store(uploadComplete)
+		u.awaitAnswer()
+	case err == errClient:
+		u.state.Store(uploadFailed)
+		u.to.Abort()
+	case errors.Is(err, upstream.ErrTimeout):
+		u.to.Wire().Cut()
+	default:
+		u.awaitAnswer()
+	}
+}
+
+// awaitAnswer lets the route's timeout count, unless the answer came before the request was complete.
+func (u *upload) awaitAnswer() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.answered {
+		u.to.Wire().ReadWithin(u.exchange.answerWithin())
+	}
+}
+
+// headCame says that the answer's head has come.
+func (u *upload) headCame() {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answered = true
+}
+
+// runs says that the request is not complete.
+func (u *upload) runs() bool { return u != nil && u.state.Load() != uploadComplete }
+
+// copy sends piece by piece. A piece waits in the buffer only for others that have come already.
+func (u *upload) copy() error {
+	x := u.exchange
+	in := &x.conn.in
+	for {
+		piece, err := x.body.Ready(in)
+		if piece == nil && err == nil {
+			if err := u.flush(); err != nil {
+				return err
+			}
+			if err := x.fill(); err != nil {
+				return u.blame(err)
+			}
+			continue
+		}
+		if err == io.EOF {
+			return u.finish()
+		}
+		if err != nil {
+			return u.blame(err)
+		}
+		if err := u.piece(piece); err != nil {
+			return err
+		}
+	}
+}
+
+func (u *upload) piece(p []byte) error {
+	u.bytes += int64(len(p))
+	if u.bytes > u.exchange.limits.maxBody {
+		return u.blame(errTooLarge)
+	}
+	u.exchange.shadow.take(p)
+	u.allow()
+	return u.out.piece(p)
+}
+
+func (u *upload) flush() error {
+	u.allow()
+	return u.out.flush()
+}
+
+// finish sends the end of the body.
+func (u *upload) finish() error {
+	u.allow()
+	return u.out.end(u.exchange.body.Trailer())
+}
+
+// allow gives the model server body_idle_timeout to take more.
+func (u *upload) allow() {
+	u.to.Wire().WriteWithin(u.exchange.within(u.exchange.route.Config.BodyIdleTimeout))
+}
+
+func (u *upload) blame(err error) error {
+	u.cause = err
+	return errClient
+}
+
+// endUpload waits for the upload of an exchange whose answer came, or failed. An upload that still runs is of no more
+// use: it is stopped, and neither connection carries another exchange.
+func (x *exchange) endUpload(c *upstream.Conn, again bool, err error) (bool, error) {
+	u := x.upload
+	state := u.state.Load()
+	if state != uploadComplete {
+		x.conn.wire.CutRead()
+		c.Wire().Cut()
+	}
+	u.done.Wait()
+	x.upload = nil
+	x.seen.BytesIn = u.bytes
+	if state == uploadComplete {
+		return again, err
+	}
+	x.conn.closing, x.conn.linger = true, true
+	if state == uploadFailed && !x.begun {
+		x.clientFault = u.cause
+		err = errClient
+	}
+	return false, err
+}
