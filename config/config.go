@@ -77,7 +77,7 @@ type Route struct {
 	Split           Weights    // nil when BlueGreen is set
 	BlueGreen       *BlueGreen // nil when Split is set
 	Sticky          []KeySource
-	ForceHeader     string // "" = nobody may force a pool
+	ForceHeader     string // lower case; "" = nobody may force a pool
 	Shadow          map[string]*Shadow
 	Timeout         time.Duration
 	BodyIdleTimeout time.Duration
@@ -131,13 +131,9 @@ type Shadow struct {
 
 // Retry says when a request may be sent to a second endpoint.
 type Retry struct {
-	Attempts int      // extra tries
-	On       []string // connect | stale
-	Methods  []string // methods that may be sent again once bytes were written
-}
-
-// Position is a place in a source, counted from 1.
-type Position struct {
-	File      string
-	Line, Col int
+	Attempts     int      // extra tries
+	On           []string // connect | stale
+	Budget       float64  // 0..1: retries may be at most this share of the requests
+	MinPerSecond float64  // retries a second that are allowed whatever the budget says
+	Methods      []string // methods that may be sent again once bytes were written
 }

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// This file is the description of config.yaml: every key, its default and what it means. The reader, the JSON Schema and
+// the reference page docs/config.md all come from it.
+
+const (
+	gib      = 1 << 30
+	mostInts = 1_000_000_000
+)
+
+var notNegative, positive = duration(0), duration(1)
+
+var document = section("config", nil,
+	required(key("version", whole(1, 1), func(c *Config) *int { return &c.Version }, "",
+		"Version of this format; 1 is the only one.")),
+	key("listen", oneOrMore(listenAddress), func(c *Config) *[]string { return &c.Listen }, "127.0.0.1:8080",
+		"Where clients connect, host:port; an empty host is every address of the machine, port 0 any free port. Change needs a restart."),
+	later[Config]("tls", "TLS for clients.", "cert_file", "key_file", "client_ca_file"),
+	key("limits", limits, func(c *Config) *Limits { return &c.Limits }, "{}",
+		"What clients may take."),
+	key("shutdown", shutdown, func(c *Config) *Shutdown { return &c.Shutdown }, "{}",
+		"What SIGTERM allows running exchanges."),
+	key("trusted_proxies", listOf(network, 0), func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, "[]",
+		"Addresses and CIDRs of clients whose X-Forwarded-*, X-Request-ID and X-MLProxy-* are believed."),
+	later[Config]("allow_endpoints", "Which endpoints Consul or the API may name."),
+	key("log", logging, func(c *Config) *Log { return &c.Log }, "{}",
+		"The log of changes and faults, on standard error."),
+	key("admin", admin, func(c *Config) *Admin { return &c.Admin }, "{}",
+		"The listener people see and steer through."),
+	laterOnByDefault[Config]("consul", "Desired state and endpoints from Consul."),
+	key("state_dir", folder, func(c *Config) *string { return &c.StateDir }, "./state",
+		"Folder for what operators change at run time; a relative path starts at the folder of this file. Change needs a restart."),
+	key("pools", mapOf(pointer(pool), namePattern, name), func(c *Config) *map[string]*Pool { return &c.Pools }, "{}",
+		"The pools by name; each is one deployed version of a model."),
+	key("routes", mapOf(pointer(route), namePattern, name), func(c *Config) *map[string]*Route { return &c.Routes }, "{}",
+		"The routes by name; each says which requests it takes and how they are treated."),
+)
+
+var limits = section("limits", nil,
+	key("max_connections", whole(1, mostInts), func(l *Limits) *int { return &l.MaxConnections }, "20000",
+		"Client connections open at once; further ones wait to be accepted."),
+	later[Limits]("max_connections_per_ip", "Client connections of one address."),
+	key("max_header", size(gib), func(l *Limits) *int { return &l.MaxHeader }, "16KiB",
+		"Bytes of a request's head; above it 431."),
+	key("max_header_count", whole(1, mostInts), func(l *Limits) *int { return &l.MaxHeaderCount }, "100",
+		"Header fields of a request; above it 431."),
+	key("max_body", size(int64(1024*gib)), func(l *Limits) *int64 { return &l.MaxBody }, "64MiB",
+		"Bytes of a request's body; above it 413."),
+	key("max_routing_body", size(gib), func(l *Limits) *int { return &l.MaxRoutingBody }, "1MiB",
+		"Bytes of a body that are read to find a sticky key or the model; a key further in counts as absent."),
+	key("read_header_timeout", positive, func(l *Limits) *time.Duration { return &l.ReadHeaderTimeout }, "5s",
+		"Time for a request's head to arrive, from its first byte; above it 408."),
+	key("idle_timeout", positive, func(l *Limits) *time.Duration { return &l.IdleTimeout }, "75s",
+		"Time a client connection may stay open without a request."),
+	later[Limits]("max_in_flight", "Exchanges running at once."),
+)
+
+var shutdown = section("shutdown", nil,
+	key("delay", notNegative, func(s *Shutdown) *time.Duration { return &s.Delay }, "0s",
+		"Time between /-/ready turning 503 and the listeners closing, for load balancers to notice."),
+	key("drain", notNegative, func(s *Shutdown) *time.Duration { return &s.Drain }, "30s",
+		"Time running exchanges have to finish once the listeners are closed."),
+)
+
+var logging = section("log", nil,
+	key("level", word([]string{"debug", "info", "warn", "error"}), func(l *Log) *string { return &l.Level }, "info",
+		"The least important messages that are written."),
+	key("format", word([]string{"text", "json"}), func(l *Log) *string { return &l.Format }, "text",
+		"One line of key=value pairs, or one JSON object a line."),
+	ignored[Log]("access", section("access log", nil,
+		later[struct{}]("sample", "Share of the requests that are logged."),
+		ignored[struct{}]("file", anyText, "", "Where the access log is written."),
+	), "", "The log of requests."),
+)
+
+var admin = section("admin", nil,
+	key("listen", listenAddress, func(a *Admin) *string { return &a.Listen }, "127.0.0.1:9090",
+		"Address of the admin listener, host:port. Change needs a restart."),
+	later[Admin]("tls", "TLS for the admin listener.", "cert_file", "key_file", "client_ca_file"),
+	key("allowed_hosts", listOf(hostName, 0), func(a *Admin) *[]string { return &a.AllowedHosts }, "[]",
+		"Host names, without port, the admin listener answers to besides its address and localhost."),
+	key("token_file", filePath, func(a *Admin) *string { return &a.TokenFile }, `""`,
+		"File with the bearer token for everything that changes state; needed when `listen` is not on loopback. A relative path starts at the folder of this file."),
+)
+
+var pool = section("pool", nil,
+	required(key("endpoints", listOf(endpoint, 1), func(p *Pool) *[]Endpoint { return &p.Endpoints }, "",
+		"The model servers: http://host:port each.")),
+	laterOnByDefault[Pool]("consul", "Endpoints from Consul's catalogue."),
+	key("balance", balance, func(p *Pool) *string { return &p.Balance }, "least_request",
+		"How an endpoint is picked: round_robin, least_request (the less busy of two), peak_ewma or hash."),
+	key("connect_timeout", positive, func(p *Pool) *time.Duration { return &p.ConnectTimeout }, "500ms",
+		"Time to open a connection to an endpoint."),
+	key("max_connections", whole(1, mostInts), func(p *Pool) *int { return &p.MaxConnections }, "512",
+		"Connections to one endpoint."),
+	later[Pool]("max_in_flight", "Requests running on one endpoint."),
+	ignored[Pool]("queue", section("queue", nil,
+		later[struct{}]("size", "Requests waiting for an endpoint."),
+		ignored[struct{}]("timeout", notNegative, "", "Time a request may wait."),
+	), "", "Where requests wait when every endpoint is full."),
+	laterOnByDefault[Pool]("health_check", "Active probes of the endpoints."),
+	laterOnByDefault[Pool]("breaker", "Passive health from the answers."),
+	later[Pool]("panic_threshold", "Share of fit endpoints below which all are used."),
+	key("host", hostHeader, func(p *Pool) *string { return &p.Host }, `""`,
+		"The Host header sent to the endpoints; empty keeps the client's."),
+	key("on_client_gone", word([]string{"cancel", "drain"}), func(p *Pool) *string { return &p.OnClientGone }, "cancel",
+		"When the client leaves early: `cancel` closes the connection to the endpoint, `drain` lets it finish so that the connection stays usable."),
+	later[Pool]("slow_start", "Time over which a new endpoint gets its full share."),
+	later[Pool]("tls", "TLS towards the endpoints.", "ca_file", "server_name", "cert_file", "key_file"),
+)
+
+var endpointSection = section("endpoint", nil,
+	required(key("url", endpointURL, func(e *Endpoint) *string { return &e.URL }, "",
+		"http://host:port of the model server, nothing behind it.")),
+	key("weight", convert(amount, onlyOne), func(e *Endpoint) *float64 { return &e.Weight }, "1",
+		"Share of the pool's requests; only 1 is available yet."),
+)
+
+var route = section("route", oneDivision,
+	required(key("match", match, func(r *Route) *Match { return &r.Match }, "",
+		"Which requests the route takes: all that is set must hold; the most specific route wins.")),
+	key("protocol", word([]string{"none"}, "open_inference", "tf_serving", "mlflow", "torchserve", "openai", "json"),
+		func(*Route) *string { return new(string) }, "none",
+		"What the model servers speak; only `none` (bodies are not looked into) is available yet."),
+	key("split", weights, func(r *Route) *Weights { return &r.Split }, "",
+		"Weights of the pools: any numbers of 0 or more, not all 0; a pool's share is its weight divided by their sum. Either this or `blue_green`."),
+	key("blue_green", pointer(blueGreen), func(r *Route) **BlueGreen { return &r.BlueGreen }, "",
+		"Two pools of which exactly one is active. Either this or `split`."),
+	key("sticky", listOf(keySource, 0), func(r *Route) *[]KeySource { return &r.Sticky }, "[]",
+		"Where the key that keeps a user on one pool comes from: header:NAME, cookie:NAME, json:PATH or client_ip; the first that is present counts. Empty: each request is assigned anew."),
+	key("force", force, func(r *Route) *string { return &r.ForceHeader }, "",
+		"How trusted callers name the pool themselves."),
+	key("shadow", mapOf(pointer(shadow), namePattern, name), func(r *Route) *map[string]*Shadow { return &r.Shadow }, "{}",
+		"Pools that get copies of the requests, by name; nobody waits for their answers."),
+	key("timeout", positive, func(r *Route) *time.Duration { return &r.Timeout }, "30s",
+		"Time from the last request byte sent to the head of the answer, retries included; above it 504."),
+	key("body_idle_timeout", positive, func(r *Route) *time.Duration { return &r.BodyIdleTimeout }, "30s",
+		"Time between two bytes of either body; 408 when the client is the slow one."),
+	key("max_duration", notNegative, func(r *Route) *time.Duration { return &r.MaxDuration }, "0s",
+		"Time of the whole exchange; 0s is no limit."),
+	key("retry", retry, func(r *Route) *Retry { return &r.Retry }, "{}",
+		"When a request may be sent to a second endpoint."),
+	later[Route]("failover", "Pools tried when the chosen one has no fit endpoint."),
+	ignored[Route]("inspect", section("inspection", nil,
+		later[struct{}]("sample", "Share of the exchanges whose bodies are looked into."),
+		ignored[struct{}]("max_body", size(int64(1024*gib)), "", "Bytes of a body that are looked into."),
+	), "", "What the monitors of inputs and outputs read."),
+	later[Route]("feedback", "What users did with the answers."),
+)
+
+var match = section("match", oneCondition,
+	key("path", urlPath, func(m *Match) *string { return &m.Path }, "",
+		"Path of the URL: a prefix if it ends in /, else exact."),
+	key("hosts", listOf(hostPattern, 0), func(m *Match) *[]string { return &m.Hosts }, "[]",
+		"Host names without port, any of them; a leading `*.` stands for one or more labels."),
+	key("methods", listOf(method, 0), func(m *Match) *[]string { return &m.Methods }, "[]",
+		"Methods, any of them."),
+	key("headers", mapOf(headerValue, tokenPattern, headerName), func(m *Match) *map[string]string { return &m.Headers }, "{}",
+		"Header fields that must all be there with this value; `*` is any value."),
+	key("model", anyText, func(m *Match) *string { return &m.Model }, `""`,
+		"Value of \"model\" in the JSON body."),
+)
+
+var blueGreen = section("blue_green", nil,
+	required(key("blue", poolName, func(b *BlueGreen) *string { return &b.Blue }, "",
+		"The one pool.")),
+	required(key("green", poolName, func(b *BlueGreen) *string { return &b.Green }, "",
+		"The other pool.")),
+	required(key("active", word([]string{"blue", "green"}), func(b *BlueGreen) *string { return &b.Active }, "",
+		"Which of the two serves.")),
+)
+
+var force = section("force", nil,
+	required(key("header", headerField, func(s *string) *string { return s }, "",
+		"Header field whose value is the name of a pool of this route.")),
+)
+
+var shadow = section("shadow", nil,
+	key("sample", share, func(s *Shadow) *float64 { return &s.Sample }, "10%",
+		"Share of the requests that are copied."),
+	key("timeout", positive, func(s *Shadow) *time.Duration { return &s.Timeout }, "2s",
+		"Time a copy has for its whole answer."),
+	key("max_in_flight", whole(1, mostInts), func(s *Shadow) *int { return &s.MaxInFlight }, "64",
+		"Copies running at once; further ones are dropped and counted."),
+	key("max_body", size(int64(gib)), func(s *Shadow) *int64 { return &s.MaxBody }, "1MiB",
+		"Bytes of a body that is copied; a request with more is dropped and counted."),
+	key("max_bytes", size(int64(1024*gib)), func(s *Shadow) *int64 { return &s.MaxBytes }, "16MiB",
+		"Bytes all copies may hold at once; further ones are dropped and counted."),
+	key("forward_credentials", yesOrNo, func(s *Shadow) *bool { return &s.ForwardCredentials }, "false",
+		"Whether copies carry the client's Authorization and Cookie."),
+	ignored[Shadow]("compare", section("comparison", nil,
+		ignored[struct{}]("mode", word([]string{"exact"}, "argmax"), "exact", "How answers are compared; only `exact` (byte for byte) is available yet."),
+		later[struct{}]("tolerance", "How far numbers may differ."),
+		later[struct{}]("ignore", "Fields that are not compared."),
+	), "{}", "How a shadow's answer is compared to the live one."),
+	later[Shadow]("noise_probe", "Share of the requests sent to one version twice, to learn how much it differs from itself."),
+)
+
+var retry = section("retry", nil,
+	key("attempts", whole(0, 100), func(r *Retry) *int { return &r.Attempts }, "1",
+		"Extra tries; 0 never retries."),
+	key("on", listOf(word([]string{"connect", "stale"}, "reset", "timeout", "502", "503", "504"), 0), func(r *Retry) *[]string { return &r.On }, "[connect, stale]",
+		"`connect`: nothing was sent, any method. `stale`: a reused connection closed before a byte of answer, only `methods`."),
+	key("budget", share, func(r *Retry) *float64 { return &r.Budget }, "20%",
+		"Retries may be at most this share of the requests."),
+	key("min_per_second", amount, func(r *Retry) *float64 { return &r.MinPerSecond }, "3",
+		"Retries a second that are allowed whatever the budget says."),
+	key("methods", listOf(method, 0), func(r *Retry) *[]string { return &r.Methods }, "[GET, HEAD, OPTIONS, PUT, DELETE]",
+		"Methods that may be sent again once bytes were written."),
+)

@@ -1,0 +1,345 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// object is a piece of JSON Schema.
+type object = map[string]any
+
+// shape is what the schema and the reference page know of a value.
+type shape struct {
+	name    string // as people call it: "a duration"
+	example string // one as it is written in the file
+	schema  object // of scalars; the others are made from keys and each
+	keys    []about
+	each    *shape // the values of a list or a map
+}
+
+// kind is one sort of value: what it looks like, and how it is read. read reports its own faults and says whether the
+// value can be used.
+type kind[T any] struct {
+	shape
+	read func(r *reader, n *node, path string) (T, bool)
+}
+
+// scalarOf makes a kind of single values from a function that judges one.
+func scalarOf[T any](s shape, judge func(n *node) (T, problem)) kind[T] {
+	return kind[T]{s, func(r *reader, n *node, path string) (T, bool) {
+		var zero T
+		if !r.wants(scalar, n, path, s) {
+			return zero, false
+		}
+		v, p := judge(n)
+		if !p.none() {
+			r.fault(n.at, path+" "+p.what, p.remedy)
+			return zero, false
+		}
+		return v, true
+	}}
+}
+
+// convert makes one kind from another by a function that judges further.
+func convert[A, B any](k kind[A], judge func(A) (B, problem)) kind[B] {
+	return kind[B]{k.shape, func(r *reader, n *node, path string) (B, bool) {
+		var zero B
+		a, ok := k.read(r, n, path)
+		if !ok {
+			return zero, false
+		}
+		b, p := judge(a)
+		if !p.none() {
+			r.fault(n.at, path+" "+p.what, p.remedy)
+			return zero, false
+		}
+		return b, true
+	}}
+}
+
+// orVariable lets a schema also take a reference to the environment, which only the program can resolve.
+func orVariable(o object) object {
+	return object{"anyOf": []any{o, object{"$ref": "#/$defs/variable"}}}
+}
+
+// whole is a whole number from least to most.
+func whole(least, most int) kind[int] {
+	right := "write " + wholeRange(least, most)
+	s := shape{name: "whole number", example: strconv.Itoa(max(1, least)), schema: orVariable(object{"type": "integer", "minimum": least, "maximum": most})}
+	return scalarOf(s, func(n *node) (int, problem) {
+		v, err := strconv.Atoi(n.text)
+		switch {
+		case err != nil:
+			return 0, problem{"is " + quote(n) + ", not a whole number", right}
+		case n.tag == "!!str" && !n.expanded:
+			return 0, problem{"is " + quote(n) + ", a text", "write " + n.text + " without quotes"}
+		case v < least || v > most:
+			return 0, problem{"is " + n.text, right}
+		}
+		return v, problem{}
+	})
+}
+
+func wholeRange(least, most int) string {
+	switch most {
+	case least:
+		return strconv.Itoa(least)
+	case mostInts:
+		return fmt.Sprintf("a whole number of %d or more", least)
+	}
+	return fmt.Sprintf("a whole number from %d to %d", least, most)
+}
+
+// amount is any finite number that is not negative.
+var amount = scalarOf(
+	shape{name: "number", example: "1.5", schema: orVariable(object{"type": "number", "minimum": 0})},
+	func(n *node) (float64, problem) {
+		v, err := strconv.ParseFloat(n.text, 64)
+		switch {
+		case err != nil || math.IsNaN(v) || math.IsInf(v, 0):
+			return 0, problem{"is " + quote(n) + ", not a finite number", "write a number such as 5 or 0.5, without a unit"}
+		case n.tag == "!!str" && !n.expanded:
+			return 0, problem{"is " + quote(n) + ", a text", "write " + n.text + " without quotes"}
+		case v < 0 || math.Signbit(v):
+			return 0, problem{"is " + n.text + ", a negative number", "write 0 or more"}
+		}
+		return v, problem{}
+	})
+
+const sharePattern = `^[0-9]+(\.[0-9]+)?%$`
+
+// share is a part of a whole, 0 to 1.
+var share = scalarOf(
+	shape{name: "share", example: `10%`, schema: orVariable(object{"anyOf": []any{
+		object{"type": "string", "pattern": sharePattern},
+		object{"type": "number", "minimum": 0, "maximum": 1},
+	}})},
+	func(n *node) (float64, problem) {
+		percent, isPercent := strings.CutSuffix(n.text, "%")
+		v, err := strconv.ParseFloat(percent, 64)
+		if err != nil || math.IsNaN(v) || n.tag == "!!str" && !n.expanded && !isPercent {
+			return 0, problem{"is " + quote(n) + ", not a share", `write a percentage such as 10%, or a number from 0 to 1`}
+		}
+		if isPercent {
+			v /= 100
+		}
+		if v < 0 || v > 1 {
+			return 0, problem{"is " + n.text + ", which is not between nothing and the whole", shareRemedy(v, isPercent)}
+		}
+		return v, problem{}
+	})
+
+func shareRemedy(v float64, isPercent bool) string {
+	if v > 1 && v <= 100 && !isPercent {
+		return fmt.Sprintf("write %g%% if a percentage is meant", v)
+	}
+	return "write 0% to 100%, or a number from 0 to 1"
+}
+
+const durationPattern = `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`
+
+// duration is a time span of at least least, which is 0 or the shortest there is.
+func duration(least time.Duration) kind[time.Duration] {
+	s := shape{name: "duration", example: "500ms", schema: orVariable(object{"type": "string", "pattern": durationPattern})}
+	return scalarOf(s, func(n *node) (time.Duration, problem) {
+		if _, err := strconv.ParseFloat(n.text, 64); err == nil {
+			return 0, problem{"is " + n.text + ", a number without a unit", fmt.Sprintf("write %ss if seconds are meant", n.text)}
+		}
+		v, err := time.ParseDuration(n.text)
+		switch {
+		case err != nil:
+			return 0, problem{"is " + quote(n) + ", not a duration", `write one such as 500ms, 30s or 5m`}
+		case v < least && least > 0:
+			return 0, problem{"is " + n.text + ", which would leave no time at all", "write a duration above 0s"}
+		case v < 0:
+			return 0, problem{"is " + n.text + ", a negative duration", "write 0s or more"}
+		}
+		return v, problem{}
+	})
+}
+
+const sizePattern = `^[0-9]+(\.[0-9]+)? ?(B|kB|MB|GB|KiB|MiB|GiB)?$`
+
+var (
+	sizeParts = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)$`)
+	sizeUnits = map[string]float64{
+		"": 1, "B": 1,
+		"kB": 1e3, "MB": 1e6, "GB": 1e9,
+		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	}
+)
+
+// size is a number of bytes from 1 to most.
+func size[N int | int64](most N) kind[N] {
+	s := shape{name: "size", example: "1MiB", schema: orVariable(object{"type": "string", "pattern": sizePattern})}
+	return scalarOf(s, func(n *node) (N, problem) {
+		if n.tag != "!!str" && !n.expanded {
+			return 0, problem{"is " + n.text + ", a number without a unit", "write " + n.text + "B if bytes are meant, or a size such as 1MiB"}
+		}
+		v, p := parseSize(n.text)
+		switch {
+		case !p.none():
+			return 0, p
+		case v < 1 || v > float64(most):
+			return 0, problem{"is " + n.text, fmt.Sprintf("write a size from 1B to %s", sizeText(int64(most)))}
+		}
+		return N(v), problem{}
+	})
+}
+
+func parseSize(text string) (float64, problem) {
+	parts := sizeParts.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, problem{fmt.Sprintf("is %q, not a size", text), "write one such as 64KiB or 1MiB"}
+	}
+	unit, known := sizeUnits[parts[2]]
+	if !known {
+		return 0, problem{fmt.Sprintf("has the unknown unit %q", parts[2]), "use B, KiB, MiB, GiB, kB, MB or GB"}
+	}
+	v, err := strconv.ParseFloat(parts[1], 64)
+	if err != nil {
+		return 0, problem{fmt.Sprintf("is %q, not a size", text), "write one such as 64KiB or 1MiB"}
+	}
+	return v * unit, problem{}
+}
+
+func sizeText(n int64) string {
+	if n >= 1<<30 {
+		return fmt.Sprintf("%dGiB", n>>30)
+	}
+	return fmt.Sprintf("%dMiB", n>>20)
+}
+
+// yesOrNo is true or false.
+var yesOrNo = scalarOf(
+	shape{name: "true or false", example: "true", schema: orVariable(object{"type": "boolean"})},
+	func(n *node) (bool, problem) {
+		if (n.tag == "!!bool" || n.expanded) && (n.text == "true" || n.text == "false") {
+			return n.text == "true", problem{}
+		}
+		return false, problem{"is " + quote(n), "write true or false"}
+	})
+
+// text is a string that judge takes; judge may give it back in another form. The pattern is what the schema says of it.
+func text(name, example, pattern string, judge func(string) (string, problem)) kind[string] {
+	o := object{"type": "string"}
+	if pattern != "" {
+		o = orVariable(object{"type": "string", "pattern": pattern})
+	}
+	return scalarOf(shape{name: name, example: example, schema: o}, func(n *node) (string, problem) {
+		if n.tag != "!!str" && !n.expanded {
+			return "", problem{"is " + n.text + ", which YAML does not read as text", fmt.Sprintf("write %q with quotes", n.text)}
+		}
+		return judge(n.text)
+	})
+}
+
+// word is one of a few. Those of later are known, but nothing acts on them yet.
+func word(available []string, later ...string) kind[string] {
+	s := shape{name: strings.Join(available, " | "), example: available[0], schema: orVariable(object{"enum": available})}
+	return scalarOf(s, func(n *node) (string, problem) {
+		switch {
+		case slices.Contains(available, n.text):
+			return n.text, problem{}
+		case slices.Contains(later, n.text):
+			return "", problem{"is " + n.text + ", which is not available yet", "write " + strings.Join(available, " or ")}
+		}
+		if near := nearest(n.text, available); near != "" {
+			return "", problem{"is " + quote(n), fmt.Sprintf("did you mean %q?", near)}
+		}
+		return "", problem{"is " + quote(n), "write " + strings.Join(available, " or ")}
+	})
+}
+
+// listOf is a list of at least least values. A value that cannot be used stays in as its zero.
+func listOf[T any](k kind[T], least int) kind[[]T] {
+	s := shape{name: "list of " + k.name, example: "[" + k.example + "]", each: &k.shape, schema: object{"type": "array", "minItems": least}}
+	return kind[[]T]{s, func(r *reader, n *node, path string) ([]T, bool) {
+		if !r.wants(list, n, path, s) {
+			return nil, false
+		}
+		if len(n.items) < least {
+			r.fault(n.at, path+" is empty", "write at least one, such as "+s.example)
+			return nil, false
+		}
+		all, sound := make([]T, len(n.items)), true
+		for i, item := range n.items {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			r.stands(at, item.at)
+			v, ok := k.read(r, item, at)
+			all[i], sound = v, sound && ok
+		}
+		return all, sound
+	}}
+}
+
+// oneOrMore is a list that may be written without brackets when it has one value.
+func oneOrMore[T any](k kind[T]) kind[[]T] {
+	many := listOf(k, 1)
+	s := shape{name: k.name + ", or a list of them", example: k.example,
+		schema: object{"anyOf": []any{k.asSchema(), many.asSchema()}}}
+	return kind[[]T]{s, func(r *reader, n *node, path string) ([]T, bool) {
+		if n.kind == list {
+			return many.read(r, n, path)
+		}
+		v, ok := k.read(r, n, path)
+		return []T{v}, ok
+	}}
+}
+
+// mapOf is a mapping whose keys are names that judge takes, perhaps in another form. A value that cannot be used stays
+// in as its zero.
+func mapOf[T any](k kind[T], names string, judge func(string) (string, problem)) kind[map[string]T] {
+	s := shape{name: "mapping of " + k.name, example: "{name: " + k.example + "}", each: &k.shape,
+		schema: object{"type": "object", "propertyNames": object{"pattern": names}}}
+	return kind[map[string]T]{s, func(r *reader, n *node, path string) (map[string]T, bool) {
+		if !r.wants(mapping, n, path, s) {
+			return nil, false
+		}
+		all, sound := make(map[string]T, len(n.entries)), true
+		for _, e := range n.entries {
+			name, p := judge(e.key)
+			if _, twice := all[name]; twice && p.none() {
+				p = problem{"is there twice", "keep one of them; upper and lower case mean the same here"}
+			}
+			if !p.none() {
+				r.fault(e.at, join(path, e.key)+" "+p.what, p.remedy)
+				sound = false
+				continue
+			}
+			r.stands(join(path, name), e.place)
+			v, ok := k.read(r, e.value, join(path, name))
+			all[name], sound = v, sound && ok
+		}
+		return all, sound
+	}}
+}
+
+// pointer is for what is nil when absent.
+func pointer[T any](k kind[T]) kind[*T] {
+	return kind[*T]{k.shape, func(r *reader, n *node, path string) (*T, bool) {
+		v, ok := k.read(r, n, path)
+		return &v, ok
+	}}
+}
+
+// quote shows a faulty value, shortened.
+func quote(n *node) string {
+	const most = 60
+	if len(n.text) > most {
+		return strconv.Quote(n.text[:most]) + "..."
+	}
+	return strconv.Quote(n.text)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

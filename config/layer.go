@@ -1,0 +1,97 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Layer is what one origin says over the layers below it.
+type Layer struct {
+	Origin string // "operator"
+	Routes map[string]Override
+}
+
+// Override is what a layer says of one route; exactly one of both is set.
+type Override struct {
+	Split  Weights // names every pool of the layer below
+	Active string  // blue | green
+}
+
+// Merge lays layers over base, later ones over earlier ones, and leaves base as it is. Its error is [Faults]: all of
+// them, each placed at its layer's origin.
+func Merge(base *Config, layers ...Layer) (*Config, error) {
+	merged := *base
+	merged.Routes = maps.Clone(base.Routes)
+	var faults Faults
+	for _, l := range layers {
+		for _, name := range slices.Sorted(maps.Keys(l.Routes)) {
+			if p := merged.override(name, l.Origin, l.Routes[name]); !p.none() {
+				faults = append(faults, Fault{Position{File: cmp.Or(l.Origin, "layer")}, p.what, p.remedy})
+			}
+		}
+	}
+	if err := faults.orNil(); err != nil {
+		return nil, err
+	}
+	return &merged, nil
+}
+
+// override puts a changed copy in the place of a route.
+func (c *Config) override(name, origin string, o Override) problem {
+	below, known := c.Routes[name]
+	if !known {
+		return problem{fmt.Sprintf("there is no route %q", name), didYouMean(name, slices.Collect(maps.Keys(c.Routes)))}
+	}
+	if p := below.refuses(o); !p.none() {
+		return problem{"routes." + name + " " + p.what, p.remedy}
+	}
+	route := *below
+	route.Origin = origin
+	if o.Split != nil {
+		route.Split = maps.Clone(o.Split)
+	} else {
+		route.BlueGreen = &BlueGreen{below.BlueGreen.Blue, below.BlueGreen.Green, o.Active}
+	}
+	c.Routes[name] = &route
+	return problem{}
+}
+
+// refuses says why an override cannot be laid over a route.
+func (r *Route) refuses(o Override) problem {
+	switch {
+	case (o.Split != nil) == (o.Active != ""):
+		return problem{"is to get a split and an active pool, or neither", "give exactly one of both"}
+	case o.Split != nil && r.Split == nil:
+		return problem{"is a blue/green route and has no split", "switch it to blue or green instead"}
+	case o.Active != "" && r.BlueGreen == nil:
+		return problem{"is a split route and has no active pool", "give it a split instead"}
+	case o.Split != nil:
+		return r.refusesSplit(o.Split)
+	case o.Active != "blue" && o.Active != "green":
+		return problem{fmt.Sprintf("cannot be switched to %q", o.Active), "write blue or green"}
+	}
+	return problem{}
+}
+
+// refusesSplit sees to it that a split names the pools of the one below, no more and no fewer: a slip must not take a
+// pool out.
+func (r *Route) refusesSplit(w Weights) problem {
+	pools := slices.Sorted(maps.Keys(r.Split))
+	for _, pool := range slices.Sorted(maps.Keys(w)) {
+		if _, known := r.Split[pool]; !known {
+			return problem{fmt.Sprintf("has no pool %q in its split", pool), didYouMean(pool, pools)}
+		}
+	}
+	missing := slices.DeleteFunc(pools, func(pool string) bool { _, named := w[pool]; return named })
+	if len(missing) > 0 {
+		return problem{"is to get a split without " + strings.Join(missing, ", "), "name every pool; 0 takes one out"}
+	}
+	p := weighable(w)
+	if !p.none() {
+		p.what = "is to get a split that " + p.what
+	}
+	return p
+}

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Load reads the file at path, with variables from the environment of the process. What the file says wrongly comes as
+// [Faults]; any other error means that it could not be read. Files the config names are tried as well.
+func Load(path string) (*Config, error) {
+	src, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("config file: %w; name a file that can be read", err)
+	}
+	c, err := Parse(path, src, os.LookupEnv)
+	var faults Faults
+	if err != nil && !errors.As(err, &faults) || c == nil && faults == nil {
+		return nil, err
+	}
+	if c != nil {
+		faults = c.checkFiles()
+	}
+	if err := faults.orNil(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// readFile reads a little more than a document may have, so that Parse can say that it is too long.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxDocument+1))
+}
+
+// Parse reads src, the text of a file of that name, with variables from env. Its error is always [Faults]: all of them.
+// It touches no other file.
+func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, error) {
+	t := &tree{file: file, env: env, done: map[*yaml.Node]*node{}}
+	root := t.parse(src)
+	if root == nil {
+		return nil, t.faults.orNil()
+	}
+	r := &reader{faults: t.faults, where: map[string]Position{"": root.at}}
+	c, ok := document.read(r, root, "")
+	c.where = r.where
+	if root.kind == mapping {
+		c.settle(filepath.Dir(file))
+		r.faults = append(r.faults, c.check()...)
+	}
+	if err := r.faults.orNil(); err != nil || !ok {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// settle writes names into what carries them, and lets relative paths start at the file's folder.
+func (c *Config) settle(folder string) {
+	for name, p := range c.Pools {
+		p.Name = name
+	}
+	for name, r := range c.Routes {
+		r.Name, r.Origin = name, "file"
+	}
+	c.StateDir = from(folder, c.StateDir)
+	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
+}
+
+func from(folder, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(folder, path)
+}
+
+// checkFiles tries the files that the config names.
+func (c *Config) checkFiles() Faults {
+	if c.Admin.TokenFile == "" {
+		return nil
+	}
+	if err := checkToken(c.Admin.TokenFile); err != nil {
+		return Faults{c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token")}
+	}
+	return nil
+}
+
+func checkToken(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	token, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(token)) == "" {
+		return fmt.Errorf("%s is empty", path)
+	}
+	return err
+}

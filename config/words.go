@@ -1,0 +1,226 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The kinds of text that config.yaml knows: names, addresses, hosts, tokens, paths.
+
+const (
+	namePattern     = `^[a-z0-9][a-z0-9._-]{0,62}$`
+	policyPattern   = `^[a-z0-9_]+$`
+	tokenPattern    = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+	methodPattern   = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"
+	hostNamePattern = `^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`
+	endpointPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
+	keyPattern      = `^(client_ip|(header|cookie|json):.+)$`
+)
+
+var (
+	isName     = regexp.MustCompile(namePattern)
+	isPolicy   = regexp.MustCompile(policyPattern)
+	isToken    = regexp.MustCompile(tokenPattern)
+	isMethod   = regexp.MustCompile(methodPattern)
+	isHostName = regexp.MustCompile(hostNamePattern)
+)
+
+func asItIs(s string) (string, problem) {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return "", problem{"holds a control character", "remove it"}
+		}
+	}
+	return s, problem{}
+}
+
+func nonEmpty(s string) (string, problem) {
+	if s == "" {
+		return "", problem{"is empty", "write a path, such as ./state"}
+	}
+	return asItIs(s)
+}
+
+var (
+	anyText       = text("text", `"text"`, "", asItIs)
+	filePath      = text("path", "./file", "", asItIs)
+	folder        = text("path", "./state", ".", nonEmpty)
+	headerValue   = text("header value", `"value"`, "", asItIs)
+	poolName      = text("pool name", "iris-stable", namePattern, name)
+	balance       = text("policy", "least_request", policyPattern, policy)
+	hostName      = text("host name", "models.example.org", hostNamePattern, host)
+	hostPattern   = text("host", `"*.example.org"`, `^(\*\.)?`+hostNamePattern[1:], wildHost)
+	hostHeader    = text("host", "models.example.org", `^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(:[0-9]+)?$`, hostAndPort)
+	method        = text("method", "POST", methodPattern, methodName)
+	headerField   = text("header name", "X-MLProxy-Pool", tokenPattern, headerName)
+	urlPath       = text("path", "/v2/models/iris/", `^/[^?#\s]*$`, pathOfURL)
+	listenAddress = text("address", "127.0.0.1:8080", `^(.*):[0-9]+$`, address)
+	network       = convert(text("network", "10.0.0.0/8", "", asItIs), prefix)
+	keySource     = convert(text("sticky key", "header:X-User-ID", keyPattern, asItIs), sticky)
+	endpointURL   = text("endpoint", "http://127.0.0.1:9001", endpointPattern, hostPort)
+)
+
+func name(s string) (string, problem) {
+	if !isName.MatchString(s) {
+		return "", problem{"is not a name", "use at most 63 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit"}
+	}
+	return s, problem{}
+}
+
+func policy(s string) (string, problem) {
+	if !isPolicy.MatchString(s) {
+		return "", problem{fmt.Sprintf("is %q, not a policy", s), "write one such as least_request"}
+	}
+	return s, problem{}
+}
+
+// headerName gives a field name in lower case.
+func headerName(s string) (string, problem) {
+	if !isToken.MatchString(s) {
+		return "", problem{fmt.Sprintf("is %q, not a header name", s), "write letters, digits and '-', such as X-User-ID"}
+	}
+	return strings.ToLower(s), problem{}
+}
+
+func methodName(s string) (string, problem) {
+	switch {
+	case isMethod.MatchString(s):
+		return s, problem{}
+	case isToken.MatchString(s):
+		return "", problem{fmt.Sprintf("is %q", s), "methods are upper case: write " + strings.ToUpper(s)}
+	}
+	return "", problem{fmt.Sprintf("is %q, not a method", s), "write one such as GET or POST"}
+}
+
+func host(s string) (string, problem) {
+	lower := strings.ToLower(s)
+	switch {
+	case len(s) <= 253 && isHostName.MatchString(s):
+		return s, problem{}
+	case lower != s && isHostName.MatchString(lower):
+		return "", problem{fmt.Sprintf("is %q", s), "hosts are lower case: write " + lower}
+	case strings.Contains(s, ":"):
+		return "", problem{fmt.Sprintf("is %q", s), "write the host name without scheme and port"}
+	}
+	return "", problem{fmt.Sprintf("is %q, not a host name", s), "write one such as models.example.org"}
+}
+
+func wildHost(s string) (string, problem) {
+	rest, wild := strings.CutPrefix(s, "*.")
+	_, p := host(rest)
+	if wild && !p.none() {
+		p = problem{fmt.Sprintf("is %q, not a host pattern", s), "write one such as *.example.org, in lower case and without port"}
+	}
+	return s, p
+}
+
+func hostAndPort(s string) (string, problem) {
+	bare := s
+	if h, port, err := net.SplitHostPort(s); err == nil && isPort(port) {
+		bare = h
+	}
+	if _, err := netip.ParseAddr(strings.Trim(bare, "[]")); s == "" || err == nil || isHostName.MatchString(strings.ToLower(bare)) {
+		return s, problem{}
+	}
+	return "", problem{fmt.Sprintf("is %q, not a host", s), "write host or host:port"}
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+func pathOfURL(s string) (string, problem) {
+	switch {
+	case !strings.HasPrefix(s, "/"):
+		return "", problem{fmt.Sprintf("is %q", s), "a path begins with /: write " + "/" + s}
+	case strings.ContainsAny(s, "?#"):
+		return "", problem{fmt.Sprintf("is %q", s), "write the path only, without ? or # and what follows"}
+	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f }):
+		return "", problem{fmt.Sprintf("is %q, which holds a space", s), "write %20 where a space is meant"}
+	}
+	return s, problem{}
+}
+
+// address is where to listen: an IP address, a host name or nothing, and a port.
+func address(s string) (string, problem) {
+	h, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", problem{fmt.Sprintf("is %q, not an address", s), "write host:port, such as 127.0.0.1:8080"}
+	}
+	if !isPort(port) {
+		return "", problem{fmt.Sprintf("has the port %q", port), "write a port from 0 to 65535"}
+	}
+	if _, err := netip.ParseAddr(h); err != nil && h != "" && !isHostName.MatchString(strings.ToLower(h)) {
+		return "", problem{fmt.Sprintf("has the host %q, not an address or a host name", h), "write host:port, such as 127.0.0.1:8080"}
+	}
+	return s, problem{}
+}
+
+// prefix is a CIDR, or the one address of a bare IP.
+func prefix(s string) (netip.Prefix, problem) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), problem{}
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, problem{fmt.Sprintf("is %q, not an address or a network", s), "write one such as 10.1.2.3 or 10.0.0.0/8"}
+	case p.Masked() != p:
+		return netip.Prefix{}, problem{fmt.Sprintf("is %s, an address inside of a network", s),
+			fmt.Sprintf("write %s for the network, or %s for the address", p.Masked(), p.Addr())}
+	}
+	return p, problem{}
+}
+
+// sticky reads header:NAME, cookie:NAME, json:PATH or client_ip.
+func sticky(s string) (KeySource, problem) {
+	from, what, _ := strings.Cut(s, ":")
+	switch {
+	case s == "client_ip":
+		return KeySource{Kind: s}, problem{}
+	case from == "header" && isToken.MatchString(what):
+		return KeySource{from, strings.ToLower(what)}, problem{}
+	case from == "cookie" && isToken.MatchString(what):
+		return KeySource{from, what}, problem{}
+	case from == "json" && what != "" && !strings.Contains("."+what+".", ".."):
+		return KeySource{from, what}, problem{}
+	}
+	return KeySource{}, problem{fmt.Sprintf("is %q, not a place a key comes from", s),
+		"write header:NAME, cookie:NAME, json:PATH (such as json:user.id) or client_ip"}
+}
+
+// hostPort takes http://host:port and nothing else, and gives it in lower case.
+func hostPort(s string) (string, problem) {
+	const right = "write http://host:port, such as http://127.0.0.1:9001"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return "", problem{fmt.Sprintf("is %q, not an endpoint", s), right}
+	case u.Scheme == "https":
+		return "", problem{fmt.Sprintf("is %q, and https is not available yet", s), "use http://"}
+	case u.Scheme != "http":
+		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
+	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
+		return "", problem{fmt.Sprintf("is %q, without a port from 1 to 65535", s), fmt.Sprintf("write it out, such as http://%s:80", u.Hostname())}
+	case "http://"+u.Host != s:
+		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write http://" + u.Host}
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && !isHostName.MatchString(strings.ToLower(u.Hostname())) {
+		return "", problem{fmt.Sprintf("has the host %q", u.Hostname()), right}
+	}
+	return strings.ToLower(s), problem{}
+}
+
+func onlyOne(weight float64) (float64, problem) {
+	if weight != 1 {
+		return 0, problem{fmt.Sprintf("is %g, and other weights than 1 are not available yet", weight), "remove it"}
+	}
+	return weight, problem{}
+}
