@@ -11,7 +11,7 @@ import (
 // sound is a small house without a fault. Each case of the proof changes one thing in it.
 var sound = map[string]string{
 	"go.mod":               "module mlproxy\n\ngo 1.26.0\n\nrequire github.com/fsnotify/fsnotify v1.10.1\n",
-	"README.md":            "See [the pages](docs/index.md) and [words](docs/index.md#the-words).\n",
+	"README.md":            "```yaml\nsplit: {a: 1}\n```\nSee [the pages](docs/index.md) and [words](docs/index.md#the-words).\n",
 	"docs/index.md":        "# Pages\n\n[house](architecture.md)\n\n## The words\n",
 	"docs/architecture.md": floors + arrows + doors,
 	"config/doc.go":        "// Package config is desired state.\npackage config\n\n// Max is a limit.\nconst Max = 1\n",
@@ -68,6 +68,7 @@ func TestEveryRuleCanFail(t *testing.T) {
 	f("links", "README.md", "```\n[code](x)\n```\n[x](docs/index.md#nothing)\n", "README.md:4: link to docs/index.md#nothing: docs/index.md has no heading")
 	f("pages", "docs/lost.md", "# Lost\n", "docs/lost.md: not listed in docs/index.md")
 	f("architecture page", "docs/architecture.md", floors+arrows, `lacks the line "github.com/valyala/fasthttp`)
+	f("shown configs", "README.md", "Do so:\n\n```yaml\nversion: 1\nlisten: nowhere\nrouts: {}\n```\n", "README.md:4: the config that begins here is refused: README.md:")
 
 	for _, r := range rules {
 		if !judged[r.name] {

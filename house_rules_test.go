@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"mlproxy/config"
 )
 
 // A rule finds what is against the policy. A fault says where, what is wrong, and what would be right.
@@ -35,6 +37,7 @@ var rules = []rule{
 	{"links", deadLinks},
 	{"pages", orphanPages},
 	{"architecture page", stalePolicyPage},
+	{"shown configs", refusedConfigs},
 }
 
 // ---- the policy, read from its tables
@@ -590,6 +593,25 @@ func stalePolicyPage(p *policy, h *house) (faults []string) {
 	}
 	return faults
 }
+
+// whole finds the configs that pages show as a whole, and not only a part of one.
+var whole = regexp.MustCompile("(?ms)^```yaml\n(version: .*?)^```")
+
+// refusedConfigs tries every whole config that a page shows: a reader may copy it as it stands.
+func refusedConfigs(_ *policy, h *house) (faults []string) {
+	for page, text := range h.pages {
+		for _, block := range whole.FindAllStringSubmatchIndex(text, -1) {
+			first := 1 + strings.Count(text[:block[2]], "\n")
+			if _, err := config.Parse(page, []byte(text[block[2]:block[3]]), unset); err != nil {
+				faults = append(faults, fmt.Sprintf("%s:%d: the config that begins here is refused: %v", page, first, err))
+			}
+		}
+	}
+	slices.Sort(faults)
+	return faults
+}
+
+func unset(string) (string, bool) { return "", false }
 
 // ---- thermometers
 

@@ -55,12 +55,20 @@ without_services() {
   trap - EXIT
 }
 
+# quietly runs a command and shows its output only if it fails.
+quietly() {
+  local said
+  said=$("$@" 2>&1) && return
+  printf '%s\n' "$said" >&2
+  return 1
+}
+export -f quietly
+
 install() {
   local packages=$1
   export DEBIAN_FRONTEND=noninteractive
-  tools/step.sh "apt-get update" apt-get update -qq
-  # shellcheck disable=SC2086 # several packages
-  without_services tools/step.sh "apt-get install $packages" apt-get install -y -qq --no-install-recommends $packages
+  tools/step.sh "apt-get update" bash -c 'quietly apt-get update'
+  without_services tools/step.sh "apt-get install $packages" bash -c "quietly apt-get install -y --no-install-recommends $packages"
   # Installed for its program only: the service must not come up at the next boot either.
   case " $packages " in *" prometheus "*)
     if [ -d /run/systemd/system ]; then systemctl disable --quiet prometheus || true; fi
