@@ -13,10 +13,10 @@ type answerer func(r *http.Request, body []byte) answer
 // answer is what a model says, before trouble gets at it.
 type answer struct {
 	status int
-	kind   string // Content-Type
-	length int64  // of the body; -1: a stream of events, sent in chunks
-	think  time.Duration // before the head
-	gap    time.Duration // between pieces
+	kind   string           // Content-Type
+	length int64            // of the body; -1: a stream of events, sent in chunks
+	think  time.Duration    // before the head
+	gap    time.Duration    // between pieces
 	pieces iter.Seq[[]byte] // the body; each piece is sent off before the next is asked for
 }
 

@@ -57,6 +57,15 @@ func TestPredictMissingValueIsTheMean(t *testing.T) {
 	}
 }
 
+// TestForestRoundsTo32Bits has a value between a threshold and its own 32-bit rounding.
+func TestForestRoundsTo32Bits(t *testing.T) {
+	grown := tree{{Threshold: 0.1000000001, Left: 1, Right: 2}, {Leaf: []float64{1, 0}}, {Leaf: []float64{0, 1}}}
+	m := &Model{Kind: "forest", Classes: []string{"left", "right"}, Trees: []tree{grown}}
+	if class, _ := m.Predict([]float64{0.1}); m.Classes[class] != "right" {
+		t.Error("0.1 went left; scikit-learn rounds it to 0.10000000149 and goes right")
+	}
+}
+
 func TestLoadUnknown(t *testing.T) {
 	f := func(err error, want string) {
 		t.Helper()
