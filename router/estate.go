@@ -1,0 +1,119 @@
+package router
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"mlproxy/monitor"
+	"mlproxy/upstream"
+)
+
+// Estate is what outlives tables: connections, meters, and what shadows hold at the moment. It lives here and not in the
+// table because a reload that leaves a pool in place must neither cut its connections nor forget what is counted.
+type Estate struct {
+	Endpoints *upstream.Endpoints
+	Registry  *monitor.Registry
+
+	mu    sync.Mutex
+	loads map[identity]*load // of shadows
+}
+
+// identity names a version or a shadow.
+type identity struct{ route, pool string }
+
+// load is what a shadow's copies take at the moment.
+type load struct{ inFlight, bytes atomic.Int64 }
+
+// NewEstate makes an estate without endpoints. Its Endpoints have to be run.
+func NewEstate(reg *monitor.Registry) *Estate {
+	return &Estate{Endpoints: upstream.NewEndpoints(), Registry: reg, loads: map[identity]*load{}}
+}
+
+// load is the load of a shadow, made when it is new.
+func (e *Estate) load(id identity) *load {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.loads[id]
+	if l == nil {
+		l = new(load)
+		e.loads[id] = l
+	}
+	return l
+}
+
+// Retire closes the endpoints and removes the series that old has and now has not. It comes after the swap. Exchanges that
+// old still serves finish undisturbed; what they count of a removed version is lost.
+func (e *Estate) Retire(old, now *Table) {
+	keep := now.endpoints()
+	e.Endpoints.Retain(func(p *upstream.Endpoint) bool { return keep[p] })
+	if old == nil {
+		return
+	}
+	for id := range without(old.served(), now.served()) {
+		e.Registry.Retire(id.route, id.pool)
+	}
+	for id := range without(old.shadowed(), now.shadowed()) {
+		e.Registry.RetireShadow(id.route, id.pool)
+		e.forget(id)
+	}
+	for name := range without(old.config.Routes, now.config.Routes) {
+		e.Registry.SetSplit(name, nil)
+		e.Registry.SetActive(name, "", nil)
+	}
+}
+
+func (e *Estate) forget(id identity) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.loads, id)
+}
+
+// without is what is left of a.
+func without[K comparable, V any](a, b map[K]V) map[K]bool {
+	left := map[K]bool{}
+	for k := range a {
+		if _, both := b[k]; !both {
+			left[k] = true
+		}
+	}
+	return left
+}
+
+// endpoints are all endpoints the table may send to.
+func (t *Table) endpoints() map[*upstream.Endpoint]bool {
+	set := map[*upstream.Endpoint]bool{}
+	add := func(p *Pool) {
+		for _, e := range p.Endpoints {
+			set[e] = true
+		}
+	}
+	for _, p := range t.pools {
+		add(p)
+	}
+	for _, r := range t.routes {
+		for _, s := range r.Shadows {
+			add(s.Pool)
+		}
+	}
+	return set
+}
+
+func (t *Table) served() map[identity]bool {
+	set := map[identity]bool{}
+	for _, r := range t.routes {
+		for _, v := range r.Versions {
+			set[identity{r.Name, v.Pool.Name}] = true
+		}
+	}
+	return set
+}
+
+func (t *Table) shadowed() map[identity]bool {
+	set := map[identity]bool{}
+	for _, r := range t.routes {
+		for _, s := range r.Shadows {
+			set[identity{r.Name, s.Pool.Name}] = true
+		}
+	}
+	return set
+}

@@ -1,0 +1,80 @@
+package router
+
+import (
+	"maps"
+	"slices"
+
+	"mlproxy/config"
+	"mlproxy/monitor"
+)
+
+// Route is one route of a table.
+type Route struct {
+	Name   string
+	Config *config.Route
+	// Versions are the pools that requests may go to, by name: also those of weight 0 and the idle one of blue/green.
+	Versions []*Version
+	// Split chooses among the versions that have a weight.
+	Split *Split
+	// Shadows are the pools that get copies, by name.
+	Shadows []*Shadow
+}
+
+// Version is a pool as one route uses it.
+type Version struct {
+	Route string
+	Pool  *Pool
+	Meter *monitor.Meter
+	// Share of the route's traffic, 0 to 1.
+	Share float64
+}
+
+func newRoute(name string, cfg *config.Route) *Route { return &Route{Name: name, Config: cfg} }
+
+// bind gives the route its versions.
+func (r *Route) bind(e *Estate, pools map[string]*Pool) {
+	shares := sharesOf(r.Config)
+	for _, name := range slices.Sorted(maps.Keys(shares)) {
+		r.Versions = append(r.Versions, &Version{
+			Route: r.Name, Pool: pools[name], Meter: e.Registry.Meter(r.Name, name), Share: shares[name],
+		})
+	}
+	r.Split = newSplit(r.Versions)
+}
+
+// sharesOf is the share of each pool that the route names. Blue/green is a split of which one pool has everything.
+func sharesOf(cfg *config.Route) map[string]float64 {
+	if b := cfg.BlueGreen; b != nil {
+		shares := map[string]float64{b.Blue: 0, b.Green: 0}
+		shares[b.ActivePool()] = 1
+		return shares
+	}
+	sum := 0.0
+	for _, pool := range slices.Sorted(maps.Keys(cfg.Split)) { // in order: float sums depend on it
+		sum += cfg.Split[pool]
+	}
+	shares := make(map[string]float64, len(cfg.Split))
+	for pool, weight := range cfg.Split {
+		shares[pool] = weight / sum
+	}
+	return shares
+}
+
+// shares is the share of each pool, by name.
+func (r *Route) shares() map[string]float64 {
+	shares := make(map[string]float64, len(r.Versions))
+	for _, v := range r.Versions {
+		shares[v.Pool.Name] = v.Share
+	}
+	return shares
+}
+
+// Force is the version of that pool, whatever its weight; nil when the route has no such pool.
+func (r *Route) Force(pool []byte) *Version {
+	for _, v := range r.Versions {
+		if string(pool) == v.Pool.Name {
+			return v
+		}
+	}
+	return nil
+}
