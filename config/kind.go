@@ -111,7 +111,7 @@ var amount = scalarOf(
 		return v, problem{}
 	})
 
-const sharePattern = `^[0-9]+(\.[0-9]+)?%$`
+const sharePattern = `^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$`
 
 // share is a part of a whole, 0 to 1.
 var share = scalarOf(
