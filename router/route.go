@@ -2,7 +2,10 @@ package router
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"mlproxy/config"
 	"mlproxy/monitor"
@@ -18,6 +21,10 @@ type Route struct {
 	Split *Split
 	// Shadows are the pools that get copies, by name.
 	Shadows []*Shadow
+	// Retries says whether another try may be made.
+	Retries *Budget
+
+	salt uint64
 }
 
 // Version is a pool as one route uses it.
@@ -29,7 +36,9 @@ type Version struct {
 	Share float64
 }
 
-func newRoute(name string, cfg *config.Route) *Route { return &Route{Name: name, Config: cfg} }
+func newRoute(name string, cfg *config.Route) *Route {
+	return &Route{Name: name, Config: cfg, Retries: newBudget(&cfg.Retry), salt: xxhash.Sum64String(name)}
+}
 
 // bind gives the route its versions.
 func (r *Route) bind(e *Estate, pools map[string]*Pool) {
@@ -77,4 +86,13 @@ func (r *Route) Force(pool []byte) *Version {
 		}
 	}
 	return nil
+}
+
+// Hash is the sticky key as [Pool.Pick] takes it: salted by the route, and no hint to the split's choice. Requests without a
+// key have random ones.
+func (r *Route) Hash(key []byte) uint64 {
+	if len(key) == 0 {
+		return rand.Uint64()
+	}
+	return mix(xxhash.Sum64(key) ^ r.salt)
 }
