@@ -5,9 +5,9 @@ import "errors"
 // What an operator's command may be refused for; errors wrap one of these, or are config.Faults for a value that is wrong.
 var (
 	// ErrUnknownRoute: the config has no such route.
-	ErrUnknownRoute = errors.New("no such route")
+	ErrUnknownRoute = errors.New("unknown route")
 	// ErrUnfit: the pool to switch to cannot be reached.
-	ErrUnfit = errors.New("the pool is not fit to serve")
+	ErrUnfit = errors.New("nothing was switched")
 	// ErrStale: the config has changed since the caller looked at it.
 	ErrStale = errors.New("the config has changed meanwhile")
 	// ErrNoPrevious: there is nothing to roll back to.

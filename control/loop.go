@@ -106,7 +106,7 @@ func (l *Loop) apply(next *state, by Revision) error {
 	if err != nil {
 		return err
 	}
-	by.Number, by.Digest, by.Applied = next.revision.Number+1, digest(merged), time.Now()
+	by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
 	old := l.router.Swap(table)
 	l.applied(merged)
 	table.Publish(l.estate.Registry)

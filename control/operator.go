@@ -119,13 +119,13 @@ func (c *Change) sets(o config.Override) *setting {
 	return &setting{Override: o, Author: c.Author, Reason: c.Reason, Since: time.Now()}
 }
 
-// route is the route in force of that name.
+// route is the route in force of that name; config knows the one that was probably meant.
 func (s *state) route(name string) (*config.Route, error) {
-	routes := s.table.Config().Routes
-	if r := routes[name]; r != nil {
+	if r := s.table.Config().Routes[name]; r != nil {
 		return r, nil
 	}
-	return nil, unknown(name, routes)
+	fault := refusals(s.table.Config(), name, config.Override{})[0]
+	return nil, fmt.Errorf("%w %q; %s", ErrUnknownRoute, name, fault.Remedy)
 }
 
 // target is what the route would roll back to.
@@ -156,7 +156,7 @@ func (l *Loop) fit(ctx context.Context, c Change, o config.Override) error {
 	ctx, cancel := context.WithTimeout(ctx, reachable)
 	defer cancel()
 	if err := pool(s.table, to.ActivePool()).Reach(ctx); err != nil {
-		return fmt.Errorf("%w: route %q stays as it is: %w; start pool %s, or force the switch", ErrUnfit, c.Route, err, to.ActivePool())
+		return fmt.Errorf("%w: %w; or force the switch", ErrUnfit, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +34,7 @@ type setting struct {
 // withFile is the state with another file below, if that file may be reloaded and leaves every override valid.
 func (s *state) withFile(c *config.Config) (*state, error) {
 	if s.file != nil {
-		if faults := config.RestartNeeded(s.file, c); len(faults) > 0 {
+		if faults := s.file.RestartNeeded(c); len(faults) > 0 {
 			return nil, faults
 		}
 	}
@@ -85,14 +86,22 @@ func layer(settings map[string]setting) config.Layer {
 }
 
 // conflicts are the overrides that would no longer be valid above the file.
-func conflicts(file *config.Config, settings map[string]setting) (faults config.Faults) {
+func conflicts(file *config.Config, settings map[string]setting) (conflicts config.Faults) {
 	for _, route := range slices.Sorted(maps.Keys(settings)) {
-		alone := map[string]setting{route: settings[route]}
-		if _, err := config.Merge(file, layer(alone)); err != nil {
-			what := fmt.Sprintf("the operator's override of route %q would no longer be valid: %v", route, err)
-			faults = append(faults, file.Fault("routes."+route, what, "remove the override first ("+removal(route)+"), then reload"))
+		for _, f := range refusals(file, route, settings[route].Override) {
+			conflicts = append(conflicts, file.Fault("routes."+route,
+				fmt.Sprintf("the operator's override of route %q would no longer be valid: %s", route, f.What),
+				"remove the override first ("+removal(route)+"), then reload"))
 		}
 	}
+	return conflicts
+}
+
+// refusals are why an override cannot lie over a config.
+func refusals(below *config.Config, route string, o config.Override) config.Faults {
+	_, err := config.Merge(below, config.Layer{Origin: operator, Routes: map[string]config.Override{route: o}})
+	var faults config.Faults
+	errors.As(err, &faults)
 	return faults
 }
 

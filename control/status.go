@@ -109,18 +109,12 @@ func (s *state) routeStatus(r *router.Route) RouteStatus {
 	c := r.Config
 	status := RouteStatus{Match: MatchStatus(c.Match), Split: c.Split, Origin: c.Origin,
 		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name)}
-	pools := []string{}
 	if b := c.BlueGreen; b != nil {
 		status.Active = b.Active
 		status.BlueGreen = &BlueGreenStatus{Blue: b.Blue, Green: b.Green, Previous: s.previous[c.Name].Active}
-		pools = append(pools, b.Blue, b.Green)
 	}
-	for name := range c.Split {
-		pools = append(pools, name)
-	}
-	for _, name := range pools {
-		v := r.Force([]byte(name))
-		status.Share[name], status.InFlight[name] = v.Share, v.Meter.InFlight()
+	for _, v := range r.Versions {
+		status.Share[v.Pool.Name], status.InFlight[v.Pool.Name] = v.Share, v.Meter.InFlight()
 	}
 	if len(c.Shadow) > 0 {
 		status.Shadow = map[string]float64{}

@@ -158,18 +158,21 @@ func (f *File) emitChange(emit func(Update)) {
 func (f *File) emitReload(emit func(Update), outcome chan<- error) {
 	u, sum := f.read("reload")
 	f.seen = sum
-	u.outcome = outcome
+	u.Outcome = outcome
 	emit(u)
 }
 
-// read reads and checks the file. The sum tells contents apart, and failures to read from each other and from contents.
+// read reads and checks the file. The sum tells readings apart by content and by what is wrong: a file that was refused for
+// want of another one is an update once that is there.
 func (f *File) read(reason string) (Update, [sha256.Size]byte) {
 	u := Update{Origin: "file", Reason: reason}
 	src, err := os.ReadFile(f.path)
-	if err != nil {
-		u.Err = fmt.Errorf("cannot read the config file: %w; put it back, or correct its permissions", err)
-		return u, sha256.Sum256([]byte("\x00" + err.Error()))
+	if err == nil {
+		u.Config, err = config.Load(f.path)
 	}
-	u.Config, u.Err = config.Parse(f.path, src, os.LookupEnv)
+	if err != nil {
+		u.Err = err
+		src = fmt.Append(src, "\x00", err)
+	}
 	return u, sha256.Sum256(src)
 }

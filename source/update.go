@@ -12,13 +12,13 @@ type Update struct {
 	Config *config.Config
 	// Err is a config.Faults for bad content, else why nothing could be read.
 	Err error
-
-	outcome chan<- error
+	// Outcome, if somebody waits for it, takes what became of the update. It has room, so that Done never blocks.
+	Outcome chan<- error
 }
 
-// Done tells whoever asked for the update what became of it; it never blocks. Call it at most once for each update received.
+// Done tells whoever waits what became of the update. Call it once for each update received.
 func (u *Update) Done(err error) {
-	if u.outcome != nil {
-		u.outcome <- err
+	if u.Outcome != nil {
+		u.Outcome <- err
 	}
 }

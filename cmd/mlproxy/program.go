@@ -19,7 +19,6 @@ import (
 	"mlproxy/router"
 	"mlproxy/shadow"
 	"mlproxy/source"
-	"mlproxy/upstream"
 )
 
 // farewell is how long the admin listener and the shadows may take to end, after all exchanges have.
@@ -31,7 +30,6 @@ type program struct {
 	estate *router.Estate
 	loop   *control.Loop
 	file   *source.File
-	watch  *upstream.Watch
 	mirror *shadow.Mirror
 	proxy  *proxy.Server
 	admin  *admin.Server
@@ -46,7 +44,7 @@ type program struct {
 // known before the first request. Log lines go to the writer.
 func newProgram(path string, logTo io.Writer) (*program, error) {
 	table := new(router.Router)
-	p := &program{config: path, watch: upstream.NewWatch(), mirror: shadow.New()}
+	p := &program{config: path, mirror: shadow.New()}
 	p.not("starting; wait until the listeners are open")
 	p.file = source.NewFile(path)
 	first := p.file.Read()
@@ -59,7 +57,7 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	registry.Built(b.Version, b.Commit)
 	p.estate = router.NewEstate(registry)
 	p.loop = control.New(p.estate, table, p.log)
-	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.watch, Config: first.Config, Log: p.log})
+	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Config: first.Config, Log: p.log})
 	p.loop.OnApply(p.proxy.SetConfig)
 	if err := p.loop.Begin(first); err != nil {
 		return nil, invalid(err)
@@ -116,7 +114,7 @@ func (p *program) run(stop context.Context) error {
 	updates := make(chan source.Update)
 	parts.Go(func() error { return p.loop.Run(work, updates) })
 	parts.Go(func() error { return p.file.Watch(work, p.log, into(work, updates)) })
-	parts.Go(func() error { p.watch.Run(work); return nil })
+	parts.Go(func() error { p.estate.Endpoints.Run(work); return nil })
 	for _, ln := range p.data {
 		parts.Go(func() error { return p.proxy.Serve(ln) })
 	}
@@ -177,7 +175,6 @@ func (p *program) leave() {
 	if err := p.admin.Shutdown(within); err != nil {
 		p.log.Warn("the admin listener did not end well", "error", err)
 	}
-	p.estate.Endpoints.Retain(func(*upstream.Endpoint) bool { return false })
 }
 
 // not says why the program is not ready.
