@@ -52,9 +52,9 @@ func (h *Head) frameChunked() *HeadError {
 		h.Framing = Chunked
 		return nil
 	}
-	last := coding[bytes.LastIndexByte(coding, ',')+1:]
-	if len(coding) == 0 || bytes.Count(bytes.ToLower(coding), []byte("chunked")) > 1 || bytes.Contains(coding, []byte(",")) && !equalFold(trim(last), "chunked") {
-		return bad("Transfer-Encoding does not end in chunked, once")
+	last := trim(coding[bytes.LastIndexByte(coding, ',')+1:])
+	if !equalFold(last, "chunked") || bytes.Count(bytes.ToLower(coding), []byte("chunked")) > 1 {
+		return bad("Transfer-Encoding does not end in chunked, once") // 400, not 501: RFC 9112, section 6.3
 	}
 	return &HeadError{501, "the only transfer coding served is chunked"}
 }

@@ -27,7 +27,7 @@ type Head struct {
 	Expect bool
 
 	keepAlive bool         // Connection says keep-alive
-	first     [kinds]int16 // index+1 of the first field of a kind
+	first     [kinds]int32 // index+1 of the first field of a kind
 	nominated [][]byte     // names that Connection lists, beyond close and keep-alive
 }
 
@@ -64,7 +64,7 @@ func bad(format string, args ...any) *HeadError {
 type Limits struct {
 	// Bytes is the head's greatest length, first line and blank line included.
 	Bytes int
-	// Fields is the greatest number of field lines.
+	// Fields is the greatest number of field lines, and of names that Connection may list.
 	Fields int
 }
 
@@ -257,7 +257,7 @@ func (h *Head) fields(rest []byte, limit Limits) *HeadError {
 		if len(h.Fields) == limit.Fields {
 			return &HeadError{431, fmt.Sprintf("the head has more than %d fields; send less or raise limits.max_header_count", limit.Fields)}
 		}
-		if err := h.field(line); err != nil {
+		if err := h.field(line, limit); err != nil {
 			return err
 		}
 		rest = more
@@ -274,7 +274,7 @@ func fieldLine(rest []byte) (line, more []byte, err *HeadError) {
 }
 
 // field reads one field line: name ":" OWS value OWS CRLF (RFC 9112, section 5).
-func (h *Head) field(line []byte) *HeadError {
+func (h *Head) field(line []byte, limit Limits) *HeadError {
 	name, value, err := splitField(line)
 	if err != nil {
 		return err
@@ -282,12 +282,12 @@ func (h *Head) field(line []byte) *HeadError {
 	kind := kindOf(name)
 	h.Fields = append(h.Fields, Field{line, name, value, kind})
 	if h.first[kind] == 0 {
-		h.first[kind] = int16(len(h.Fields))
+		h.first[kind] = int32(len(h.Fields))
 	} else if kind.single() {
 		return bad("%s is there twice; send it once", name)
 	}
 	if kind == Connection {
-		h.connection(value)
+		return h.connection(value, limit)
 	}
 	return nil
 }
@@ -307,8 +307,9 @@ func splitField(line []byte) (name, value []byte, err *HeadError) {
 	return name, value, nil
 }
 
-// connection reads a Connection field: close, keep-alive, and names of fields that end here.
-func (h *Head) connection(value []byte) {
+// connection reads a Connection field: close, keep-alive, and names of fields that end here. As every name is compared
+// with every field, their number is bounded as well.
+func (h *Head) connection(value []byte, limit Limits) *HeadError {
 	for len(value) > 0 {
 		var item []byte
 		item, value = listItem(value)
@@ -318,10 +319,13 @@ func (h *Head) connection(value []byte) {
 			h.keepAlive = true
 		case equalFold(item, "close"):
 			h.Close = true
+		case len(h.nominated) == limit.Fields:
+			return &HeadError{431, fmt.Sprintf("Connection names more than %d fields; name fewer or raise limits.max_header_count", limit.Fields)}
 		default:
 			h.nominated = append(h.nominated, item)
 		}
 	}
+	return nil
 }
 
 // listItem cuts the first item off a comma-separated list.
