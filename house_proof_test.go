@@ -10,17 +10,18 @@ import (
 
 // sound is a small house without a fault. Each case of the proof changes one thing in it.
 var sound = map[string]string{
-	"go.mod":               "module mlproxy\n\ngo 1.26.0\n\nrequire github.com/fsnotify/fsnotify v1.10.1\n",
-	"README.md":            "```yaml\nsplit: {a: 1}\n```\nSee [the pages](docs/index.md) and [words](docs/index.md#the-words).\n",
-	"docs/index.md":        "# Pages\n\n[house](architecture.md)\n\n## The words\n",
-	"docs/architecture.md": floors + arrows + doors,
-	"config/doc.go":        "// Package config is desired state.\npackage config\n\n// Max is a limit.\nconst Max = 1\n",
-	"source/doc.go":        "// Package source is where desired state comes from.\npackage source\n\nimport (\n_ \"github.com/fsnotify/fsnotify\"\n_ \"mlproxy/config\"\n)\n",
-	"source/a_test.go":     "package source\n\nimport (\n_ \"net/http\"\n_ \"mlproxy/monitor\"\n_ \"go.uber.org/goleak\"\n)\n",
-	"cmd/mlproxy/main.go":  "// Command mlproxy is the program.\npackage main\n\nimport _ \"mlproxy/source\"\n\nfunc main() {}\n",
-	"tools/x/go.mod":       "module other\n",
-	"tools/x/util.go":      "package util\n",
-	"a/testdata/bad.go":    "not Go at all",
+	"go.mod":                 "module mlproxy\n\ngo 1.26.0\n\nrequire github.com/fsnotify/fsnotify v1.10.1\n",
+	"README.md":              "```yaml\nsplit: {a: 1}\n```\nSee [the pages](docs/index.md) and [words](docs/index.md#the-words).\n",
+	"docs/index.md":          "# Pages\n\n[house](architecture.md)\n\n## The words\n",
+	"docs/architecture.md":   floors + arrows + doors,
+	"config/doc.go":          "// Package config is desired state.\npackage config\n\n// Max is a limit.\nconst Max = 1\n",
+	"source/doc.go":          "// Package source is where desired state comes from.\npackage source\n\nimport (\n_ \"github.com/fsnotify/fsnotify\"\n_ \"mlproxy/config\"\n)\n",
+	"source/a_test.go":       "package source\n\nimport (\n_ \"net/http\"\n_ \"mlproxy/monitor\"\n_ \"go.uber.org/goleak\"\n)\n",
+	"cmd/mlproxy/main.go":    "// Command mlproxy is the program.\npackage main\n\nimport _ \"mlproxy/source\"\n\nfunc main() {}\n",
+	"source/suite/a_test.go": "package suite\n\nimport _ \"mlproxy/config\"\n",
+	"tools/x/go.mod":         "module other\n",
+	"tools/x/util.go":        "package util\n",
+	"a/testdata/bad.go":      "not Go at all",
 }
 
 func TestEveryRuleCanFail(t *testing.T) {
@@ -35,6 +36,8 @@ func TestEveryRuleCanFail(t *testing.T) {
 		}
 	}
 	f("placed", "router/policies/p2c.go", "package policies\n", "router/policies stands on no floor")
+	f("placed", "proxy/suite/x.go", "package suite\n", "proxy/suite stands on no floor")
+	f("placed", "suite/x_test.go", "package suite\n", "suite stands on no floor")
 	f("placed", "main.go", "package mlproxy\n", "main.go: a Go file of the program at the root")
 	f("names", "util/x.go", "package strings\n", `a package named "util"`)
 	f("names", "router/x.go", "package models\n", `a package named "models"`)
@@ -42,6 +45,7 @@ func TestEveryRuleCanFail(t *testing.T) {
 	f("arrows", "router/x.go", "package router\n\nimport _ \"mlproxy/proxy\"\n",
 		"router/x.go:3: router (floor 3) imports proxy (floor 5), upward; let proxy hand down")
 	f("arrows", "router/x_test.go", "package router\n\nimport _ \"mlproxy/proxy\"\n", "upward")
+	f("arrows", "router/suite/x_test.go", "package suite\n\nimport _ \"mlproxy/proxy\"\n", "upward")
 	f("arrows", "proxy/x.go", "package proxy\n\nimport _ \"mlproxy/config\"\n",
 		"proxy imports config; it may import router, shadow, monitor, protocol, upstream")
 	f("arrows", "protocol/x.go", "package protocol\n\nimport _ \"mlproxy/health\"\n", "may import no room of ours")

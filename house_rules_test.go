@@ -108,6 +108,18 @@ func parsePolicy(floors, arrows, doors string) (p *policy, faults []string) {
 	return p, faults
 }
 
+// home is the room a source belongs to: its folder, or for a folder of tests below a room, such as proxy/conformance, that room.
+func (p *policy) home(s source) string {
+	room := s.room
+	for s.test && room != "." {
+		if _, known := p.floor[room]; known {
+			return room
+		}
+		room = path.Dir(room)
+	}
+	return s.room
+}
+
 // table reads lines of the form "name : words".
 func table(text string) map[string][]string {
 	rows := map[string][]string{}
@@ -233,7 +245,7 @@ func unplaced(p *policy, h *house) (faults []string) {
 		if s.room == "." && !s.test {
 			faults = append(faults, s.path+": a Go file of the program at the root; it belongs into a room (see floors in house_test.go)")
 		}
-		if _, known := p.floor[s.room]; !known && !seen[s.room] {
+		if _, known := p.floor[p.home(s)]; !known && !seen[s.room] {
 			faults = append(faults, s.path+": "+s.room+
 				" stands on no floor; put the code into one of the rooms of house_test.go, a plug as one file of its family's package")
 		}
@@ -257,6 +269,7 @@ func badlyNamed(_ *policy, h *house) (faults []string) {
 
 func forbiddenArrows(p *policy, h *house) (faults []string) {
 	for _, s := range h.sources {
+		s.room = p.home(s)
 		s.imports(func(imported string, spec *ast.ImportSpec) {
 			to, ours := strings.CutPrefix(imported, "mlproxy/")
 			if !ours || s.room == "." || p.mayImport(s, to) {

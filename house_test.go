@@ -21,7 +21,8 @@ const floors = `
 0  modeltest
 `
 
-// arrows: room : the rooms it may import, where * is all of them. Tests of a room may import all rooms of its own floor and below.
+// arrows: room : the rooms it may import, where * is all of them. Tests of a room, also in folders
+// of their own below it, may import all rooms of its own floor and below.
 const arrows = `
 cmd/mlproxy : *
 bench/load  : admin
