@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+type demoCmd struct {
+	Listen string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where clients connect (${default}); when it is taken, a free port."`
+	Admin  string        `default:"127.0.0.1:9090" placeholder:"ADDR" help:"The admin listener (${default}); when it is taken, a free port."`
+	Rate   float64       `default:"20" placeholder:"N" help:"Requests a second that the demo makes itself (${default}); 0 for none."`
+	Every  time.Duration `default:"10s" placeholder:"TIME" help:"How often it says what became of them (${default})."`
+}
+
+// Run shows mlproxy at work until Ctrl-C. A second Ctrl-C ends it at once.
+func (c *demoCmd) Run(t *terminal) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer context.AfterFunc(ctx, stop)()
+	return c.show(ctx, t)
+}
+
+// show starts model servers, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
+func (c *demoCmd) show(ctx context.Context, t *terminal) error {
+	place, err := c.place(t)
+	if err != nil {
+		return err
+	}
+	servers, err := startDemoModels()
+	if err != nil {
+		return err
+	}
+	defer servers.Close()
+	folder, err := os.MkdirTemp("", "mlproxy-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	place.Config = filepath.Join(folder, "config.yaml")
+	if err := os.WriteFile(place.Config, demoConfig(place, servers), 0o600); err != nil {
+		return err
+	}
+	proxy, err := newProgram(place.Config, t.Err)
+	if err != nil {
+		return err
+	}
+	return c.play(ctx, t, place, proxy)
+}
+
+// play runs proxy and traffic side by side. The traffic ends first, so that the proxy has nothing left to wait for.
+func (c *demoCmd) play(ctx context.Context, t *terminal, place *demoPlace, proxy *program) error {
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+	clients, stopClients := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		defer stopClients() // also when the proxy fails
+		ended <- proxy.run(serving)
+	}()
+	fmt.Fprint(t.Out, demoGuide(place))
+	newTrickle(place.Listen).run(clients, c.Rate, c.Every, t.Out)
+	fmt.Fprintln(t.Out, "Stopping: the requests, the proxy, the model servers.")
+	stopServing()
+	return <-ended
+}
+
+// demoPlace is where the demo is to be found.
+type demoPlace struct {
+	Listen string // host:port
+	Admin  string // host:port
+	Config string // the file
+	Binary string // what runs mlproxy in another terminal
+}
+
+// place chooses the addresses: the wanted ones if they are free.
+func (c *demoCmd) place(t *terminal) (*demoPlace, error) {
+	if c.Rate < 0 || c.Rate > 1000 {
+		return nil, usage(fmt.Errorf("--rate %v: a demo makes between 0 and 1000 requests a second; make load makes more", c.Rate))
+	}
+	if c.Every <= 0 {
+		return nil, usage(fmt.Errorf("--every %v: a time such as 10s is needed", c.Every))
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		binary = os.Args[0]
+	}
+	place := &demoPlace{Binary: binary}
+	if place.Listen, err = freeAddress(t, "--listen", c.Listen); err != nil {
+		return nil, err
+	}
+	if place.Admin, err = freeAddress(t, "--admin", c.Admin); err != nil {
+		return nil, err
+	}
+	return place, nil
+}
+
+// freeAddress is the wanted address, or one with a free port when somebody else has it. Only loopback will do: the demo has
+// no locks on its doors.
+func freeAddress(t *terminal, flag, wanted string) (string, error) {
+	host, _, err := net.SplitHostPort(wanted)
+	if err != nil {
+		return "", usage(fmt.Errorf("%s %q: %w; write host:port, such as 127.0.0.1:8080", flag, wanted, err))
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", usage(fmt.Errorf("%s %q: the demo stays on this machine; use 127.0.0.1:port", flag, wanted))
+	}
+	ln, err := net.Listen("tcp", wanted)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		ln, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err == nil {
+			fmt.Fprintf(t.Out, "%s is taken by another program, so the demo uses %s (%s chooses another).\n", wanted, ln.Addr(), flag)
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w; choose another address", flag, wanted, err)
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mlproxy/modeltest"
+)
+
+const (
+	demoUsers    = 200
+	trickleLimit = 256 // requests of the trickle that run at once; beyond it some are left out, and said to be
+)
+
+// trickle is the demo's own traffic: held-out rows of the models' data, asked by a few hundred users in turn.
+type trickle struct {
+	url      string
+	client   *http.Client
+	requests []modelRequest // sent over and over
+	room     chan struct{}
+	tally    trickleTally
+}
+
+func newTrickle(listen string) *trickle {
+	return &trickle{
+		url:      "http://" + listen,
+		client:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: trickleLimit}, Timeout: time.Minute},
+		requests: demoRequests(),
+		room:     make(chan struct{}, trickleLimit),
+	}
+}
+
+// run sends until ctx ends, and says every so often what became of it.
+func (k *trickle) run(ctx context.Context, rate float64, every time.Duration, out io.Writer) {
+	var sent sync.WaitGroup
+	defer k.client.CloseIdleConnections()
+	defer sent.Wait()
+	report := time.NewTicker(every)
+	defer report.Stop()
+	next, stop := beat(rate)
+	defer stop()
+	for i := 0; ; {
+		select {
+		case <-next:
+			request := k.requests[i%len(k.requests)]
+			sent.Go(func() { k.send(ctx, &request) })
+			i++
+		case now := <-report.C:
+			fmt.Fprintln(out, k.tally.line(now))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// beat ticks rate times a second; never, for 0.
+func beat(rate float64) (<-chan time.Time, func()) {
+	if rate == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(time.Duration(float64(time.Second) / rate))
+	return t.C, t.Stop
+}
+
+// send makes one request and notes who answered.
+func (k *trickle) send(ctx context.Context, m *modelRequest) {
+	select {
+	case k.room <- struct{}{}:
+		defer func() { <-k.room }()
+	default:
+		k.tally.note(m.route, "", 0, false)
+		return
+	}
+	began := time.Now()
+	pool, err := k.ask(ctx, m)
+	if ctx.Err() == nil {
+		k.tally.note(m.route, pool, time.Since(began), err == nil)
+	}
+}
+
+// ask returns the pool that answered.
+func (k *trickle) ask(ctx context.Context, m *modelRequest) (pool string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, k.url+m.path, strings.NewReader(m.body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-User-ID", m.user)
+	resp, err := k.client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s", resp.Status)
+	}
+	return resp.Header.Get("X-MLProxy-Pool"), nil
+}
+
+// demoRequests are a few rounds of all users: of forty requests twenty-five ask for an iris, fourteen for a digit and one for
+// words. The turns shift from round to round, so that nobody asks for the same thing always.
+func demoRequests() []modelRequest {
+	var all []modelRequest
+	irises, digits := rowsOf("iris"), rowsOf("digits")
+	for i := range 5 * demoUsers {
+		m := modelRequest{user: fmt.Sprintf("user-%03d", i%demoUsers)}
+		switch turn := (i + i/demoUsers*8) % 40; {
+		case turn == 0:
+			m.route, m.path, m.body, m.stream = "chat", "/v1/chat/completions", chatBody("What does "+m.user+" want?"), true
+		case turn < 26:
+			m.route, m.path, m.body = "iris", "/v2/models/iris/infer", irises[i%len(irises)]
+		default:
+			m.route, m.path, m.body = "digits", "/v2/models/digits/infer", digits[i%len(digits)]
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// rowsOf are requests for the class of each held-out row. They do not ask for probabilities, so that two builds of a version
+// that come to the same class answer alike, byte for byte.
+func rowsOf(model string) []string {
+	samples, err := modeltest.Samples(model)
+	if err != nil {
+		panic(err) // embedded
+	}
+	bodies := make([]string, len(samples))
+	for i, s := range samples {
+		bodies[i] = string(modeltest.InferBody([][]float64{s.Row}, "class"))
+	}
+	return bodies
+}
+
+// trickleTally counts answers since the last line.
+type trickleTally struct {
+	mu     sync.Mutex
+	routes map[string]*routeTally
+	failed int
+}
+
+type routeTally struct {
+	pools map[string]int
+	took  []time.Duration
+}
+
+func (y *trickleTally) note(route, pool string, took time.Duration, ok bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if !ok {
+		y.failed++
+		return
+	}
+	if y.routes == nil {
+		y.routes = map[string]*routeTally{}
+	}
+	r := y.routes[route]
+	if r == nil {
+		r = &routeTally{pools: map[string]int{}}
+		y.routes[route] = r
+	}
+	r.pools[pool]++
+	r.took = append(r.took, took)
+}
+
+// line says what happened since the last one, and begins anew.
+func (y *trickleTally) line(now time.Time) string {
+	y.mu.Lock()
+	routes, failed := y.routes, y.failed
+	y.routes, y.failed = nil, 0
+	y.mu.Unlock()
+
+	parts := []string{now.Format("15:04:05")}
+	for _, name := range []string{"iris", "digits", "chat"} {
+		if r := routes[name]; r != nil {
+			parts = append(parts, name+": "+r.String())
+		}
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%d failed", failed)), "  |  ")
+}
+
+// String is the share of each pool and the 99th percentile of the time to the last byte.
+func (r *routeTally) String() string {
+	shares := map[string]float64{}
+	for pool, n := range r.pools {
+		shares[pool] = float64(n) / float64(len(r.took))
+	}
+	var parts []string
+	for _, pool := range byShare(shares) {
+		parts = append(parts, fmt.Sprintf("%s %.1f%%", pool, 100*shares[pool]))
+	}
+	slices.Sort(r.took)
+	p99 := r.took[(len(r.took)*99-1)/100]
+	return fmt.Sprintf("%s, p99 %s of %d", strings.Join(parts, " "), p99.Round(10*time.Microsecond), len(r.took))
+}
