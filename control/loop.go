@@ -115,8 +115,7 @@ func (l *Loop) apply(next *state, by Revision) error {
 	changes := next.became(table, by)
 	l.state.Store(next)
 	l.announce(next)
-	l.log.Info("config applied", "revision", by.Number, "digest", by.Digest, "origin", by.Origin, "author", by.Author,
-		"reason", by.Reason, "changes", changes)
+	l.log.Info("config applied", append(by.attributes(), "changes", changes)...)
 	return nil
 }
 

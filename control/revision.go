@@ -22,6 +22,18 @@ type Revision struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// attributes are what the log says of a revision.
+func (r *Revision) attributes() []any {
+	list := []any{"revision", r.Number, "digest", r.Digest, "origin", r.Origin}
+	if r.Author != "" {
+		list = append(list, "author", r.Author)
+	}
+	if r.Reason != "" {
+		list = append(list, "reason", r.Reason)
+	}
+	return list
+}
+
 // same says whether two configs have the same effect, and every value is set by the same origin.
 func same(a, b *config.Config) bool {
 	if a.Digest() != b.Digest() {

@@ -166,13 +166,10 @@ func (f *File) emitReload(emit func(Update), outcome chan<- error) {
 // want of another one is an update once that is there.
 func (f *File) read(reason string) (Update, [sha256.Size]byte) {
 	u := Update{Origin: "file", Reason: reason}
-	src, err := os.ReadFile(f.path)
-	if err == nil {
-		u.Config, err = config.Load(f.path)
-	}
-	if err != nil {
-		u.Err = err
-		src = fmt.Append(src, "\x00", err)
+	src, _ := os.ReadFile(f.path) // what keeps it from being read, Load says
+	u.Config, u.Err = config.Load(f.path)
+	if u.Err != nil {
+		src = fmt.Append(src, "\x00", u.Err)
 	}
 	return u, sha256.Sum256(src)
 }

@@ -50,7 +50,7 @@ func run(args []string, t *terminal) int {
 		kong.Bind(t),
 	)
 	if len(args) == 0 {
-		args = []string{"--help"}
+		return overview(parser)
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
@@ -62,4 +62,12 @@ func run(args []string, t *terminal) int {
 		fmt.Fprintf(t.Err, "mlproxy: %v\n", err)
 	}
 	return codeOf(err)
+}
+
+// overview is for those who type the program's name to see what it can do.
+func overview(parser *kong.Kong) int {
+	if command, err := kong.Trace(parser, nil); err == nil {
+		_ = command.PrintUsage(false)
+	}
+	return exitUsage
 }

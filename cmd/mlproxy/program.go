@@ -90,6 +90,7 @@ func (p *program) listen(c *config.Config) (err error) {
 	return nil
 }
 
+// close closes the data listeners; a second time does nothing.
 func (p *program) close() {
 	for _, ln := range p.data {
 		_ = ln.Close()
@@ -163,6 +164,7 @@ func (p *program) drain(failed <-chan struct{}) {
 	if err := p.proxy.Shutdown(within); err != nil {
 		p.log.Warn("some exchanges did not finish in time and were cut", "drain", rules.Drain, "error", err)
 	}
+	p.close() // a Serve that had not begun when Shutdown came ends by this
 }
 
 // leave ends what only served the exchanges.

@@ -15,7 +15,7 @@ import (
 
 // remote is the running mlproxy that a command speaks to.
 type remote struct {
-	Admin     string `env:"MLPROXY_ADMIN" default:"http://127.0.0.1:9090" placeholder:"URL" help:"The admin listener (${default}; or $$MLPROXY_ADMIN)."`
+	Admin     string `env:"MLPROXY_ADMIN" default:"http://127.0.0.1:9090" placeholder:"URL" help:"The admin listener (${default})."`
 	TokenFile string `placeholder:"FILE" help:"The bearer token for changes."`
 	output
 }
