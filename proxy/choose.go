@@ -18,6 +18,7 @@ func (x *exchange) choose() bool {
 	x.meter = x.version.Meter
 	x.meter.Assign(x.by)
 	x.meter.Begin()
+	x.route.Retries.Earn()
 	x.shadow.draw(x.route)
 	return true
 }

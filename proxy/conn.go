@@ -11,8 +11,8 @@ import (
 	"mlproxy/upstream"
 )
 
-// protocol is what every connection negotiates, so that fasthttp's server hands it to us.
-const protocol = "http/1.1"
+// spoken is what every connection negotiates, so that fasthttp's server hands it to us.
+const spoken = "http/1.1"
 
 // conn is a client's connection.
 type conn struct {
@@ -47,7 +47,7 @@ func (c *conn) Handshake() error { return nil }
 
 // ConnectionState says that our protocol was agreed on.
 func (c *conn) ConnectionState() tls.ConnectionState {
-	return tls.ConnectionState{NegotiatedProtocol: protocol}
+	return tls.ConnectionState{NegotiatedProtocol: spoken}
 }
 
 // Close ends the connection.
@@ -75,7 +75,7 @@ func (c *conn) await() bool {
 		return true
 	}
 	c.waiting.Store(max(1, c.server.opt.Watch.Now()))
-	c.wire.ReadWithin(c.server.config.Load().idle)
+	c.wire.ReadWithin(c.server.inForce().idle)
 	err := c.in.Fill()
 	c.waiting.Store(0)
 	if err != nil {

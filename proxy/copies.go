@@ -20,6 +20,7 @@ func (c *copies) draw(r *router.Route) {
 	for _, s := range r.Shadows {
 		if s.Sample() {
 			c.drawn = append(c.drawn, s)
+			c.answer.Reset()
 			c.most = max(c.most, s.Config.MaxBody)
 		}
 	}

@@ -57,7 +57,7 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func newExchange(c *conn) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.conn, x.server, x.limits = c, c.server, c.server.config.Load()
+	x.conn, x.server, x.limits = c, c.server, c.server.inForce()
 	return x
 }
 

@@ -51,7 +51,7 @@ var busyAnswer = func() []byte {
 // admit wraps c, or refuses it when limits.max_connections are open.
 func (s *Server) admit(c net.Conn) net.Conn {
 	s.mu.Lock()
-	if len(s.conns) >= s.config.Load().maxConnections {
+	if len(s.conns) >= s.inForce().maxConnections {
 		s.mu.Unlock()
 		s.counted.Rejected(monitor.RejectLimit)
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))

@@ -15,7 +15,7 @@ func (x *exchange) match() bool {
 	if x.req.Framing == upstream.ByLength && x.req.Length > x.limits.maxBody {
 		return x.refuse(monitor.BodyTooLarge, "the body is longer than limits.max_body")
 	}
-	x.found = x.server.opt.Router.Table().Match(x.host, x.req.Method, x.path, &x.req)
+	x.found = x.limits.table.Match(x.host, x.req.Method, x.path, &x.req)
 	if x.found.Route == nil && !x.found.NeedsModel {
 		return x.refuse(monitor.NoRoute, "no route matches this host, path, method and headers; see GET /api/v1/status on the admin listener")
 	}

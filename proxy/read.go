@@ -20,10 +20,11 @@ const defaultBodyIdle = 30 * time.Second
 // read reads of the body what routing needs, all of it when it is short, and otherwise only what has come already.
 func (x *exchange) read() bool {
 	if !x.body.Done() {
-		if err := x.readPrefix(); err != nil {
+		err := x.readPrefix()
+		x.ready = time.Now()
+		if err != nil {
 			return x.bodyFailed(err)
 		}
-		x.ready = time.Now()
 	}
 	x.replays = x.body.Done()
 	if x.found.NeedsModel {

@@ -18,7 +18,6 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	x.seen.Status = x.ans.Status
 	x.startAnswer()
 	x.ansBody.Start(&x.ans, answerLimits)
-	x.shadow.answer.Reset()
 	if err := x.relay(c); err != nil {
 		return false, err
 	}

@@ -42,7 +42,8 @@ func (x *exchange) failed(err error) bool {
 
 // detail says what happened at which pool; the endpoint's address is not the client's business.
 func (x *exchange) detail(err error) string {
-	switch pool := x.version.Pool.Name; {
+	pool := x.version.Pool.Name
+	switch {
 	case errors.Is(err, upstream.ErrConnect):
 		return "no connection to a model server of the pool " + pool
 	case errors.Is(err, upstream.ErrFull):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"mlproxy/config"
 	"mlproxy/monitor"
 	"mlproxy/router"
 	"mlproxy/shadow"
@@ -21,6 +19,7 @@ import (
 
 // Options are what a Server is made of.
 type Options struct {
+	// Router holds the table in force; there must be one before Serve.
 	Router *router.Router
 	// Registry counts what matches no route, and connections.
 	Registry *monitor.Registry
@@ -28,16 +27,13 @@ type Options struct {
 	Mirror *shadow.Mirror
 	// Watch keeps deadlines; it must run.
 	Watch *upstream.Watch
-	// Config gives the limits and whom to trust; a reload brings another by SetConfig.
-	Config *config.Config
-	Log    *slog.Logger
 }
 
 // Server serves the data listeners.
 type Server struct {
 	opt       Options
 	fast      *fasthttp.Server
-	config    atomic.Pointer[settings]
+	known     atomic.Pointer[settings] // of the table they name; see inForce
 	unmatched *monitor.Meter
 	counted   *monitor.Connections
 	draining  atomic.Bool
@@ -55,19 +51,15 @@ func New(o Options) *Server {
 		counted:   o.Registry.Connections(),
 		conns:     map[*conn]struct{}{},
 	}
-	s.SetConfig(o.Config)
 	s.fast = &fasthttp.Server{
-		Handler:     func(*fasthttp.RequestCtx) {}, // never called: every connection negotiates protocol
+		Handler:     func(*fasthttp.RequestCtx) {}, // never called: every connection negotiates its protocol
 		Concurrency: 1 << 20,                       // the listener holds limits.max_connections
 		Logger:      log.New(io.Discard, "", 0),
 	}
-	s.fast.NextProto(protocol, func(c net.Conn) error { c.(*conn).serve(); return nil })
+	s.fast.NextProto(spoken, func(c net.Conn) error { c.(*conn).serve(); return nil })
 	o.Watch.Every(s.sweep)
 	return s
 }
-
-// SetConfig brings the limits and the trusted proxies of a newer config into force, for the exchanges that begin after.
-func (s *Server) SetConfig(c *config.Config) { s.config.Store(newSettings(c)) }
 
 // Serve serves the connections of ln until Shutdown. Each listener has a Serve of its own.
 func (s *Server) Serve(ln net.Listener) error {

@@ -4,12 +4,13 @@ import (
 	"net/netip"
 	"time"
 
-	"mlproxy/config"
+	"mlproxy/router"
 	"mlproxy/upstream"
 )
 
-// settings is what the data path needs of a config besides its table.
+// settings is what the data path needs of a table's config besides its routes.
 type settings struct {
+	table          *router.Table
 	head           upstream.Limits
 	maxConnections int
 	maxBody        int64
@@ -19,8 +20,15 @@ type settings struct {
 	trusted        []netip.Prefix
 }
 
-func newSettings(c *config.Config) *settings {
-	return &settings{
+// inForce are the settings of the table in force. An exchange keeps those it began with.
+func (s *Server) inForce() *settings {
+	table := s.opt.Router.Table()
+	if known := s.known.Load(); known != nil && known.table == table {
+		return known
+	}
+	c := table.Config()
+	fresh := &settings{
+		table:          table,
 		head:           upstream.Limits{Bytes: c.Limits.MaxHeader, Fields: c.Limits.MaxHeaderCount},
 		maxConnections: c.Limits.MaxConnections,
 		maxBody:        c.Limits.MaxBody,
@@ -29,6 +37,8 @@ func newSettings(c *config.Config) *settings {
 		idle:           c.Limits.IdleTimeout,
 		trusted:        c.TrustedProxies,
 	}
+	s.known.Store(fresh)
+	return fresh
 }
 
 // trusts says that what a client at addr says of others is believed.

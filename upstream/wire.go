@@ -21,6 +21,7 @@ type Wire struct {
 	conn              net.Conn
 	raw               syscall.RawConn // nil: not a plain socket
 	in, out           transfer
+	peek              peeking
 	held              []byte // a request to be written by the next Read
 	readDue, writeDue atomic.Int64
 	watch             *Watch
@@ -47,7 +48,7 @@ func NewWire(conn net.Conn, w *Watch) *Wire {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		wire.raw, _ = tcp.SyscallConn() // an error leaves nil: the plain path works as well
 	}
-	wire.in.call, wire.out.call = wire.readSome, wire.writeSome
+	wire.in.call, wire.out.call, wire.peek.look = wire.readSome, wire.writeSome, wire.peek.at
 	w.add(wire)
 	return wire
 }
@@ -227,13 +228,18 @@ func (w *Wire) Quiet() bool {
 	if w.raw == nil {
 		return true
 	}
-	quiet := false
-	err := w.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(ptr(b[:])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
-		quiet = errno == syscall.EAGAIN
-	})
-	return err == nil && quiet
+	return w.raw.Control(w.peek.look) == nil && w.peek.err == syscall.EAGAIN
+}
+
+// peeking is Quiet's callback and its result, kept here so that a look allocates nothing.
+type peeking struct {
+	b    [1]byte
+	err  syscall.Errno
+	look func(fd uintptr)
+}
+
+func (p *peeking) at(fd uintptr) {
+	_, _, p.err = syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(ptr(p.b[:])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 }
 
 // Gone says that the peer has left: it closed, or shut its sending side with nothing left to read, or reset.
