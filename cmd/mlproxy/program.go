@@ -57,8 +57,7 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	registry.Built(b.Version, b.Commit)
 	p.estate = router.NewEstate(registry)
 	p.loop = control.New(p.estate, table, p.log)
-	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Config: first.Config, Log: p.log})
-	p.loop.OnApply(p.proxy.SetConfig)
+	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch()})
 	if err := p.loop.Begin(first); err != nil {
 		return nil, invalid(err)
 	}
