@@ -23,15 +23,15 @@ type demoCmd struct {
 func (c *demoCmd) Run(t *terminal) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer context.AfterFunc(ctx, stop)()
-	return c.show(ctx, t)
-}
-
-// show starts model servers, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
-func (c *demoCmd) show(ctx context.Context, t *terminal) error {
 	place, err := c.place(t)
 	if err != nil {
 		return err
 	}
+	return c.show(ctx, t, place)
+}
+
+// show starts model servers, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
+func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error {
 	servers, err := startDemoModels()
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ type demoPlace struct {
 	Listen string // host:port
 	Admin  string // host:port
 	Config string // the file
-	Binary string // what runs mlproxy in another terminal
+	Binary string // mlproxy, as it was called: the same works in another terminal in the same folder
 }
 
 // place chooses the addresses: the wanted ones if they are free.
@@ -86,11 +86,8 @@ func (c *demoCmd) place(t *terminal) (*demoPlace, error) {
 	if c.Every <= 0 {
 		return nil, usage(fmt.Errorf("--every %v: a time such as 10s is needed", c.Every))
 	}
-	binary, err := os.Executable()
-	if err != nil {
-		binary = os.Args[0]
-	}
-	place := &demoPlace{Binary: binary}
+	place := &demoPlace{Binary: os.Args[0]}
+	var err error
 	if place.Listen, err = freeAddress(t, "--listen", c.Listen); err != nil {
 		return nil, err
 	}

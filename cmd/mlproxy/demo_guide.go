@@ -68,7 +68,7 @@ mlproxy demo: real small models, real requests, all on this machine.
   admin     http://%[2]s   status at /api/v1/status, metrics at /metrics
   config    %[3]s   edit it while this runs
 
-Try in another terminal:
+Try in another terminal, in the same folder:
 `, p.Listen, p.Admin, p.Config)
 	for i, a := range demoAttempts(p) {
 		fmt.Fprintf(&b, "\n  %d. %s\n     %s\n", i+1, a.shows, a.shell)
