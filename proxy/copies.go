@@ -1,17 +1,17 @@
 package proxy
 
 import (
+	"mlproxy/monitor"
 	"mlproxy/router"
 	"mlproxy/shadow"
 )
 
-// copies is what an exchange keeps for the shadows that drew it: the request's body as far as a shadow may want it, and
+// copies is what an exchange keeps for the shadows that drew it: a streamed request's body, within the shadows' caps, and
 // the fingerprint of the answer.
 type copies struct {
 	drawn  []*router.Shadow
-	body   []byte // of a streamed request; a buffered one is in the exchange
-	most   int64  // the longest body that a drawn shadow takes
-	length int64  // of the body, however much was kept
+	wanted bool   // some shadow drew the exchange
+	body   []byte // of a streamed request, charged to every shadow in drawn; a buffered one is in the exchange
 	answer shadow.Sum
 }
 
@@ -20,44 +20,70 @@ func (c *copies) draw(r *router.Route) {
 	for _, s := range r.Shadows {
 		if s.Sample() {
 			c.drawn = append(c.drawn, s)
-			c.answer.Reset()
-			c.most = max(c.most, s.Config.MaxBody)
 		}
 	}
-}
-
-// take keeps a piece of a streamed body, while it is not too long for every shadow.
-func (c *copies) take(piece []byte) {
-	c.length += int64(len(piece))
-	switch {
-	case len(c.drawn) == 0:
-	case c.length > c.most:
-		c.body = nil
-	default:
-		c.body = append(c.body, piece...)
+	if c.wanted = len(c.drawn) > 0; c.wanted {
+		c.answer.Reset()
 	}
 }
 
-// offer hands the finished exchange to the mirror.
+// take keeps a piece of a streamed body. A shadow that has no room for it gets no copy.
+func (c *copies) take(piece []byte) {
+	n := int64(len(piece))
+	left := c.drawn[:0]
+	for _, s := range c.drawn {
+		switch {
+		case int64(len(c.body))+n > s.Config.MaxBody:
+			c.refuse(s, monitor.DropTooLarge)
+		case s.Bytes.Load()+n > s.Config.MaxBytes:
+			c.refuse(s, monitor.DropBytes)
+		default:
+			s.Bytes.Add(n)
+			left = append(left, s)
+		}
+	}
+	if c.drawn = left; len(left) > 0 {
+		c.body = append(c.body, piece...)
+	} else {
+		c.body = nil
+	}
+}
+
+func (c *copies) refuse(s *router.Shadow, why monitor.DropReason) {
+	s.Bytes.Add(-int64(len(c.body)))
+	s.Meter.Dropped(why)
+}
+
+// offer hands the finished exchange to the mirror, which charges what it takes.
 func (c *copies) offer(x *exchange) {
 	o := shadow.Original{
-		Method: string(x.req.Method), Key: x.hash(),
-		Body: x.prefix, BodyLen: int64(len(x.prefix)),
+		Method: string(x.req.Method), Key: x.hash(), Body: x.prefix,
 		Status: x.ans.Status, AnswerSum: c.answer.Hash(), AnswerLen: c.answer.Len(), Complete: true,
 	}
 	if !x.replays {
-		o.Body, o.BodyLen = c.body, c.length
+		o.Body = c.body
 	}
+	o.BodyLen = int64(len(o.Body))
 	for _, s := range c.drawn {
+		s.Bytes.Add(-int64(len(c.body)))
 		x.server.opt.Mirror.Offer(s, &o, func(dst []byte, credentials bool) []byte {
 			to := destination{pool: s.Pool, authority: s.Pool.Endpoints[0].Addr(), copied: true, anonymous: !credentials, length: o.BodyLen}
 			return x.appendRequest(dst, &to)
 		})
 	}
+	c.forget()
 }
 
-// free forgets the exchange and keeps the room for drawn shadows.
+// free gives back what is held, and keeps the room for drawn shadows.
 func (c *copies) free() copies {
+	for _, s := range c.drawn {
+		s.Bytes.Add(-int64(len(c.body)))
+	}
+	c.forget()
+	return copies{drawn: c.drawn}
+}
+
+func (c *copies) forget() {
 	clear(c.drawn)
-	return copies{drawn: c.drawn[:0]}
+	c.drawn, c.body = c.drawn[:0], nil
 }

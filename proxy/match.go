@@ -39,6 +39,9 @@ func (x *exchange) aim() bool {
 		return x.refuse(monitor.BadRequest, "the target is no path and no http:// URL")
 	}
 	x.path = x.target
+	if string(x.path) == "*" {
+		x.path = root // for routes; the model server is asked for *
+	}
 	if i := bytes.IndexByte(x.path, '?'); i >= 0 {
 		x.path = x.path[:i]
 	}
@@ -48,10 +51,10 @@ func (x *exchange) aim() bool {
 
 // absolute takes a target in absolute form, whose authority counts in place of Host.
 func (x *exchange) absolute() bool {
-	rest, ok := bytes.CutPrefix(x.target, []byte("http://"))
-	if !ok {
+	if len(x.target) < len(scheme) || !bytes.EqualFold(x.target[:len(scheme)], scheme) {
 		return false
 	}
+	rest := x.target[len(scheme):]
 	i := bytes.IndexAny(rest, "/?")
 	if i < 0 {
 		i = len(rest)
@@ -60,12 +63,19 @@ func (x *exchange) absolute() bool {
 		return false
 	}
 	x.host, x.absoluteHost = rest[:i], rest[:i]
-	x.target = rest[i:]
-	if len(x.target) == 0 || x.target[0] == '?' {
+	switch x.target = rest[i:]; {
+	case len(x.target) == 0 && string(x.req.Method) == "OPTIONS":
+		x.target = []byte("*") // RFC 9112, section 3.2.4: the last proxy says so
+	case len(x.target) == 0, x.target[0] == '?':
 		x.target = append([]byte{'/'}, x.target...)
 	}
 	return true
 }
+
+var (
+	scheme = []byte("http://")
+	root   = []byte("/")
+)
 
 func withoutPort(host []byte) []byte {
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {

@@ -101,7 +101,7 @@ func (x *exchange) relay(c *upstream.Conn) error {
 
 func (x *exchange) pass(piece []byte) error {
 	x.seen.BytesOut += int64(len(piece))
-	if len(x.shadow.drawn) > 0 {
+	if x.shadow.wanted {
 		x.shadow.answer.Add(piece)
 	}
 	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))

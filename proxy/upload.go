@@ -43,7 +43,9 @@ func (x *exchange) startUpload(c *upstream.Conn) error {
 	to := destination{pool: x.version.Pool, authority: c.Endpoint().Addr()}
 	u.out.buf = x.appendRequest(u.out.buf, &to)
 	u.out.chunked = x.req.Framing == upstream.Chunked
-	x.shadow.take(x.prefix)
+	if x.shadow.wanted {
+		x.shadow.take(x.prefix)
+	}
 	c.Wire().ReadWithin(x.within(0))
 	x.markSent()
 	u.allow()
@@ -138,7 +140,9 @@ func (u *upload) piece(p []byte) error {
 	if u.bytes > u.exchange.limits.maxBody {
 		return u.blame(errTooLarge)
 	}
-	u.exchange.shadow.take(p)
+	if u.exchange.shadow.wanted {
+		u.exchange.shadow.take(p)
+	}
 	u.allow()
 	return u.out.piece(p)
 }

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"mlproxy/config"
+	"mlproxy/monitor"
+	"mlproxy/router"
+	"mlproxy/shadow"
+)
+
+// rig is a proxy in this process between a client and a model server that allocate nothing themselves.
+type rig struct {
+	client net.Conn
+	buf    []byte
+}
+
+const (
+	plainRequest = "POST /v2/models/iris/infer HTTP/1.1\r\nHost: models.example\r\nUser-Agent: test\r\nAccept: */*\r\n" +
+		"Content-Type: application/json\r\nX-User-ID: u-17\r\nContent-Length: 256\r\n\r\n"
+	plainAnswer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: test\r\nContent-Length: 256\r\n\r\n"
+)
+
+func newRig(t testing.TB, route *config.Route) *rig {
+	t.Helper()
+	model := listen(t)
+	go serveCanned(model, append([]byte(plainAnswer), bytes.Repeat([]byte("y"), 256)...))
+	pool := func(name string) *config.Pool {
+		return &config.Pool{Name: name, Endpoints: []config.Endpoint{{URL: "http://" + model.Addr().String(), Weight: 1}},
+			Balance: "least_request", ConnectTimeout: time.Second, MaxConnections: 64, OnClientGone: "cancel"}
+	}
+	route.Name, route.Timeout, route.BodyIdleTimeout = "iris", 30*time.Second, 30*time.Second
+	route.Match.Path = "/v2/models/iris/"
+	cfg := &config.Config{
+		Limits: config.Limits{MaxConnections: 100, MaxHeader: 16 << 10, MaxHeaderCount: 100, MaxBody: 1 << 20, MaxRoutingBody: 1 << 20,
+			ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute},
+		Pools:  map[string]*config.Pool{"stable": pool("stable"), "canary": pool("canary"), "next": pool("next")},
+		Routes: map[string]*config.Route{"iris": route},
+	}
+	front := listen(t)
+	startProxy(t, cfg, front)
+	client, err := net.Dial("tcp", front.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return &rig{client: client, buf: make([]byte, 4096)}
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	return ln
+}
+
+func startProxy(t testing.TB, cfg *config.Config, front net.Listener) {
+	t.Helper()
+	registry := monitor.New()
+	estate := router.NewEstate(registry)
+	table, err := router.Compile(cfg, estate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables router.Router
+	tables.Swap(table)
+	mirror := shadow.New()
+	s := New(Options{Router: &tables, Registry: registry, Mirror: mirror, Watch: estate.Endpoints.Watch()})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { estate.Endpoints.Run(ctx) })
+	running.Go(func() { _ = s.Serve(front) })
+	t.Cleanup(func() {
+		within, done := context.WithTimeout(context.Background(), 10*time.Second)
+		defer done()
+		if err := s.Shutdown(within); err != nil {
+			t.Error("shutdown:", err)
+		}
+		_ = mirror.Close(within)
+		cancel()
+		running.Wait()
+	})
+}
+
+// serveCanned answers every request of plainRequest's shape with answer.
+func serveCanned(ln net.Listener, answer []byte) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			buf := make([]byte, 4096)
+			for n := 0; ; {
+				m, err := c.Read(buf[n:])
+				if err != nil {
+					return
+				}
+				n += m
+				if end := bytes.Index(buf[:n], []byte("\r\n\r\n")); end < 0 || n < end+4+256 {
+					continue
+				}
+				n = 0
+				if _, err := c.Write(answer); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+var request256 = append([]byte(plainRequest), bytes.Repeat([]byte("x"), 256)...)
+
+// exchange makes one request and reads its answer.
+func (r *rig) exchange(t testing.TB) {
+	if _, err := r.client.Write(request256); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; {
+		m, err := r.client.Read(r.buf[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += m
+		if end := bytes.Index(r.buf[:n], []byte("\r\n\r\n")); end >= 0 && n >= end+4+256 {
+			return
+		}
+	}
+}
+
+// A buffered exchange allocates nothing, metrics included, over real sockets: neither without a key nor with one.
+func TestAllocsPerExchange(t *testing.T) {
+	f := func(name string, route *config.Route) {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, route)
+			for range 100 {
+				r.exchange(t) // pools and histograms fill up
+			}
+			if n := testing.AllocsPerRun(2000, func() { r.exchange(t) }); n > 0 && !raceDetector {
+				t.Errorf("%v allocations per exchange, want 0", n)
+			}
+		})
+	}
+	split := config.Weights{"stable": 90, "canary": 10}
+	f("rotation", &config.Route{Split: split})
+	f("sticky", &config.Route{Split: split, Sticky: []config.KeySource{{Kind: "header", Name: "x-user-id"}, {Kind: "client_ip"}}})
+	f("blue_green", &config.Route{BlueGreen: &config.BlueGreen{Blue: "stable", Green: "canary", Active: "blue"}})
+}
+
+// What does one exchange cost, with client and model server in the same process?
+func BenchmarkExchange(b *testing.B) {
+	r := newRig(b, &config.Route{Split: config.Weights{"stable": 90, "canary": 10}})
+	b.ReportAllocs()
+	for b.Loop() {
+		r.exchange(b)
+	}
+}
