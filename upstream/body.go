@@ -7,6 +7,7 @@ import (
 
 // Body reads one message body off a Reader, strictly: a body that ends early is an error, never an end.
 type Body struct {
+	head    *Head
 	framing Framing
 	left    int64 // of the body, or of the chunk
 	chunks  chunkState
@@ -22,12 +23,12 @@ var (
 	ErrChunk     = errors.New("the chunked framing is malformed")
 )
 
-// MaxChunkExtra bounds the chunk extensions and the trailers of one body, in bytes each.
+// MaxChunkExtra bounds the chunk extensions and the trailers of one body, in bytes together.
 const MaxChunkExtra = 16 << 10
 
-// Start begins the body whose head is h.
+// Start begins the body whose head is h, which must stay until the body ends: its Connection names trailers too.
 func (b *Body) Start(h *Head, limit Limits) {
-	*b = Body{framing: h.Framing, left: h.Length, limit: limit, trailer: b.trailer[:0]}
+	*b = Body{head: h, framing: h.Framing, left: h.Length, limit: limit, trailer: b.trailer[:0]}
 	b.done = b.framing == NoBody || b.framing == ByLength && b.left == 0
 }
 
@@ -36,7 +37,10 @@ func (b *Body) Done() bool { return b.done }
 
 // Left is how many bytes are to come, -1 when unknown.
 func (b *Body) Left() int64 {
-	if b.framing == ByLength {
+	switch {
+	case b.done:
+		return 0
+	case b.framing == ByLength:
 		return b.left
 	}
 	return -1

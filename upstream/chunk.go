@@ -165,13 +165,14 @@ func (b *Body) trailerLine(r *Reader) (end bool, err error) {
 	}
 }
 
-// keepTrailer checks a trailer field and keeps it, but for those that belong into heads only.
+// keepTrailer checks a trailer field and keeps it, but for those that belong into heads only or end here.
 func (b *Body) keepTrailer(line []byte) error {
 	name, _, err := splitField(line)
 	if err != nil {
 		return ErrChunk
 	}
-	if k := kindOf(name); k == Other && !equalFold(name, "content-type") && !equalFold(name, "content-encoding") {
+	f := Field{Name: name, Kind: kindOf(name)}
+	if f.Kind == Other && !equalFold(name, "content-type") && !equalFold(name, "content-encoding") && !b.head.Hop(&f) {
 		b.trailer = append(b.trailer, line...)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ type Wire struct {
 	in, out           transfer
 	peek              peeking
 	held              []byte // a request to be written by the next Read
+	wrote             bool   // parts of that request went out before it
 	readDue, writeDue atomic.Int64
 	watch             *Watch
 	slot              int // place in watch.wires; guarded by watch.mu
@@ -86,7 +88,11 @@ func (w *Wire) arm(due *atomic.Int64, d time.Duration) {
 }
 
 // Rest takes both limits away and says whether the wire may be used again: false once it was cut.
-func (w *Wire) Rest() bool { return w.readDue.Swap(0) != cut && w.writeDue.Swap(0) != cut }
+func (w *Wire) Rest() bool {
+	w.ReadWithin(0)
+	w.WriteWithin(0)
+	return w.readDue.Load() != cut && w.writeDue.Load() != cut
+}
 
 // Cut ends the waiting of both directions for good; the connection stays open until Close.
 func (w *Wire) Cut() {
@@ -135,7 +141,15 @@ func (w *Wire) Read(p []byte) (int, error) {
 	if err == nil {
 		err = w.in.err
 	}
-	return w.in.n, err
+	return w.in.n, plain(err)
+}
+
+// plain is ErrTimeout itself where err wraps it.
+func plain(err error) error {
+	if errors.Is(err, ErrTimeout) {
+		return ErrTimeout
+	}
+	return err
 }
 
 func (w *Wire) readPlain(p []byte) (int, error) {
@@ -145,15 +159,21 @@ func (w *Wire) readPlain(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return w.conn.Read(p)
+	n, err := w.conn.Read(p)
+	return n, plain(err)
 }
 
 // readSome is one try to read; a request held back goes out first. It then waits without trying: the poller was reset
 // before the request left, so the answer's arrival cannot be missed, and a read that only says EAGAIN (0.5 us) is saved.
+// But where a part of the request went out earlier, the answer may have come before the reset.
 func (w *Wire) readSome(fd uintptr) bool {
 	if held := w.held; held != nil {
-		w.held = nil
-		return !w.writeHeld(int(fd), held)
+		early := w.wrote
+		ok := w.writeHeld(int(fd), held)
+		w.held, w.wrote = nil, false
+		if !ok || !early {
+			return !ok
+		}
 	}
 	for {
 		n, errno := sysRead(int(fd), w.in.p)
@@ -190,8 +210,10 @@ func (w *Wire) Write(p []byte) (int, error) {
 	if w.writeDue.Load() == cut {
 		return 0, ErrTimeout
 	}
+	w.wrote = true
 	if w.raw == nil {
-		return w.conn.Write(p)
+		n, err := w.conn.Write(p)
+		return n, plain(err)
 	}
 	w.out.p, w.out.n, w.out.err = p, 0, nil
 	err := w.raw.Write(w.out.call)
@@ -199,7 +221,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 	if err == nil {
 		err = w.out.err
 	}
-	return w.out.n, err
+	return w.out.n, plain(err)
 }
 
 func (w *Wire) writeSome(fd uintptr) bool {
