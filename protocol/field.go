@@ -19,10 +19,10 @@ func Field(body []byte, key string) (value []byte, found bool, err error) {
 	if !s.ended() {
 		s.fail(ErrSyntax)
 	}
-	if s.err != nil {
+	if s.err != nil || !found {
 		return nil, false, s.err
 	}
-	return value, found, nil
+	return value, true, nil
 }
 
 // find reads the value at the cursor to its end and remembers the member at path.

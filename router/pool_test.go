@@ -1,0 +1,91 @@
+package router
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"mlproxy/config"
+	"mlproxy/upstream"
+)
+
+func balanced(balance string, from []*upstream.Endpoint) *Pool {
+	return &Pool{Name: "p", Endpoints: from, policy: policies[balance](), Options: &upstream.Options{ConnectTimeout: 10 * time.Second}}
+}
+
+func TestPickGoesElsewhere(t *testing.T) {
+	f := func(n int) {
+		t.Helper()
+		for balance := range policies {
+			p := balanced(balance, endpoints(n, "192.0.2.1:1"))
+			for i := range 200 {
+				not := p.Endpoints[i%n]
+				if e := p.Pick(mix(uint64(i)), not); e == nil || (e == not) != (n == 1) {
+					t.Fatalf("%s of %d: again the same", balance, n)
+				}
+			}
+		}
+	}
+	f(1)
+	f(2)
+	f(3)
+	f(8)
+}
+
+func TestPickFromNothing(t *testing.T) {
+	f := func(not *upstream.Endpoint) {
+		t.Helper()
+		if e := balanced("least_request", nil).Pick(0, not); e != nil {
+			t.Errorf("%v", e)
+		}
+	}
+	f(nil)
+	f(endpoints(1, "192.0.2.1:1")[0])
+}
+
+func TestSecondTriesGoToTheLeastLoaded(t *testing.T) {
+	from := endpoints(4, listen(t))
+	busy(t, from[1], 2)
+	busy(t, from[2], 1)
+	busy(t, from[3], 2)
+	for range 50 {
+		if e := another(from, from[0]); e != from[2] {
+			t.Fatal("not the least loaded of the others")
+		}
+	}
+}
+
+func TestReach(t *testing.T) {
+	live, dead := endpoints(1, listen(t))[0], endpoints(1, "127.0.0.1:1")[0]
+	f := func(want string, from ...*upstream.Endpoint) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		got := ""
+		if err := balanced("round_robin", from).Reach(ctx); err != nil {
+			got = err.Error()
+		}
+		if want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+	f("", live)
+	f("", dead, live)
+	f("", live, dead, dead)
+	f("pool p: no endpoint can be reached; start one of them (http://127.0.0.1:1: ", dead)
+	f("pool p has no endpoints; add one")
+}
+
+func TestPoolIsAsConfigured(t *testing.T) {
+	cfg := desired(map[string]*config.Route{"r": {Split: config.Weights{"p": 1}}})
+	cfg.Pools["p"] = pool("p", "http://127.0.0.1:9001", "http://127.0.0.1:9002")
+	cfg.Pools["p"].Host, cfg.Pools["p"].OnClientGone = "models.example.org", "drain"
+	p := compile(t, cfg).Pools()[0]
+	if p.Name != "p" || p.Host != "models.example.org" || !p.DrainOnGone || *p.Options != (upstream.Options{ConnectTimeout: time.Second, MaxConnections: 512}) {
+		t.Errorf("%+v", p)
+	}
+	if len(p.Endpoints) != 2 || p.Endpoints[0].URL() != "http://127.0.0.1:9001" || p.Endpoints[1].Addr() != "127.0.0.1:9002" {
+		t.Errorf("endpoints %v", p.Endpoints)
+	}
+}
