@@ -24,6 +24,7 @@ type conn struct {
 	address []byte       // client as text
 	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
+	used    bool         // it has carried an exchange
 	closing bool         // no request is read after the one that runs
 	linger  bool         // the client may still be sending what nobody will read
 
@@ -63,19 +64,25 @@ func (c *conn) serve() {
 		x.serve()
 		x.free()
 		c.in.Drop()
+		c.used = true
 	}
 	if c.linger {
 		c.drainInput()
 	}
 }
 
-// await waits for the first bytes of a request.
+// await waits for the first bytes of a request: a new connection for no longer than a head may take, a kept one for
+// idle_timeout.
 func (c *conn) await() bool {
 	if len(c.in.Bytes()) > 0 {
 		return true
 	}
+	limit := c.server.inForce().readHeader
+	if c.used {
+		limit = c.server.inForce().idle
+	}
 	c.waiting.Store(max(1, c.server.opt.Watch.Now()))
-	c.wire.ReadWithin(c.server.inForce().idle)
+	c.wire.ReadWithin(limit)
 	err := c.in.Fill()
 	c.waiting.Store(0)
 	if err != nil {
