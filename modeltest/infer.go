@@ -67,7 +67,7 @@ func (n numbers) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		if math.IsNaN(v) {
+		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no word for either
 			out = append(out, "null"...)
 			continue
 		}

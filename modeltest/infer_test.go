@@ -1,7 +1,11 @@
 package modeltest
 
 import (
+	"bytes"
+	"encoding/json"
+	"math"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 )
 
@@ -73,4 +77,25 @@ func TestOnRequestSeesHeaders(t *testing.T) {
 	if got := <-seen; got != "delay=1us" {
 		t.Errorf("saw %q", got)
 	}
+}
+
+// FuzzInfer looks for requests that the model server cannot answer, well or with an error.
+func FuzzInfer(f *testing.F) {
+	s, err := New(Options{Models: []string{"iris.1", "iris.2"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(setosa)
+	f.Add(InferBody([][]float64{{math.NaN(), math.Inf(1), 1e308, -1e308}}, "probabilities", "class"))
+	f.Add([]byte(`{"inputs":[{"shape":[1,4],"datatype":"FP32","data":[[1e308,[2]],3,"4,]"]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, version := range []string{"1", "2"} {
+			r := httptest.NewRequest("POST", "/v2/models/iris/versions/"+version+"/infer", bytes.NewReader(body))
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != 200 && w.Code != 400 || !json.Valid(w.Body.Bytes()) {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+	})
 }

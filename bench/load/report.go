@@ -55,10 +55,11 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.2f%%", 100*share)
 }
 
-// seconds shows a time as people say it.
+// seconds shows a time to three digits.
 func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "-"
 	}
-	return time.Duration(s * float64(time.Second)).Round(100 * time.Nanosecond).String()
+	digit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-9)))-2)
+	return time.Duration(math.Round(s/digit) * digit * 1e9).String()
 }

@@ -30,13 +30,12 @@ func (m *modelRequest) curl(listen string) string {
 		flags, listen, m.path, m.user, m.body)
 }
 
-// demoAttempts are the five things to try first, and the stream of tokens.
+// demoAttempts are the five things to try first.
 func demoAttempts(p *demoPlace) []attempt {
 	iris := &modelRequest{
 		route: "iris", path: "/v2/models/iris/infer", user: "ada",
 		body: string(modeltest.InferBody([][]float64{{6.7, 3, 5.2, 2.3}}, "class", "probabilities")),
 	}
-	chat := &modelRequest{route: "chat", path: "/v1/chat/completions", user: "ada", body: chatBody("What does the router do?"), stream: true}
 	return []attempt{
 		{shows: "Ask the model. X-MLProxy-Pool says which version answered: for one user always the same.", shell: iris.curl(p.Listen), asks: iris},
 		p.command("Give the canary half of the users. The shares printed here follow.", "split", "iris", "iris-stable=50", "iris-canary=50"),
@@ -46,8 +45,13 @@ func demoAttempts(p *demoPlace) []attempt {
 			shows: "Edit the config: here, to copy every iris request to the shadow. `status` shows it; the log says what was applied.",
 			shell: fmt.Sprintf("sed -i.bak 's/sample: 20%%/sample: 100%%/' %s", p.Config),
 		},
-		{shows: "And a stream: each token is passed on when the model says it.", shell: chat.curl(p.Listen), asks: chat},
 	}
+}
+
+// demoStream is what to look at besides.
+func demoStream(p *demoPlace) attempt {
+	chat := &modelRequest{route: "chat", path: "/v1/chat/completions", user: "ada", body: chatBody("What does the router do?"), stream: true}
+	return attempt{shows: "And a stream: each token passes when the model says it.", shell: chat.curl(p.Listen), asks: chat}
 }
 
 // command is an attempt with mlproxy itself.
@@ -73,6 +77,8 @@ Try in another terminal, in the same folder:
 	for i, a := range demoAttempts(p) {
 		fmt.Fprintf(&b, "\n  %d. %s\n     %s\n", i+1, a.shows, a.shell)
 	}
+	stream := demoStream(p)
+	fmt.Fprintf(&b, "\n  %s\n     %s\n", stream.shows, stream.shell)
 	b.WriteString("\nCtrl-C ends everything. What the models answer meanwhile:\n\n")
 	return b.String()
 }

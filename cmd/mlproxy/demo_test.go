@@ -153,7 +153,7 @@ func TestDemo(t *testing.T) {
 	shows(d.attempt(t, tries[3]), "iris-next", "20%", "digits-green", "operator")
 	d.attempt(t, tries[4])
 	d.until(t, "the edited sample", func() bool { return shadowShare(d.attempt(t, tries[3])) == "100%" })
-	shows(d.attempt(t, tries[5]), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
+	shows(d.attempt(t, demoStream(d.place)), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
 	d.leavesNothing(t)
 }
 

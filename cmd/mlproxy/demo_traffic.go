@@ -106,25 +106,40 @@ func (k *trickle) ask(ctx context.Context, m *modelRequest) (pool string, err er
 	return resp.Header.Get("X-MLProxy-Pool"), nil
 }
 
-// demoRequests are a few rounds of all users: of forty requests twenty-five ask for an iris, fourteen for a digit and one for
-// words. The turns shift from round to round, so that nobody asks for the same thing always.
+// demoRequests are a cycle of requests. Of forty, thirty ask for an iris, nine for a digit and one for words; each kind takes the
+// users in turn, so that a line of the demo sees most of them.
 func demoRequests() []modelRequest {
 	var all []modelRequest
-	irises, digits := rowsOf("iris"), rowsOf("digits")
-	for i := range 5 * demoUsers {
-		m := modelRequest{user: fmt.Sprintf("user-%03d", i%demoUsers)}
-		switch turn := (i + i/demoUsers*8) % 40; {
+	irises, digits, words := asked{"iris", rowsOf("iris"), 0}, asked{"digits", rowsOf("digits"), 0}, 0
+	for i := range 40 * demoUsers {
+		switch turn := i % 40; {
 		case turn == 0:
-			m.route, m.path, m.body, m.stream = "chat", "/v1/chat/completions", chatBody("What does "+m.user+" want?"), true
-		case turn < 26:
-			m.route, m.path, m.body = "iris", "/v2/models/iris/infer", irises[i%len(irises)]
+			user := demoUser(words)
+			all = append(all, modelRequest{route: "chat", path: "/v1/chat/completions", user: user, body: chatBody("What does " + user + " want?"), stream: true})
+			words++
+		case turn%4 == 2 && turn != 38:
+			all = append(all, digits.next())
 		default:
-			m.route, m.path, m.body = "digits", "/v2/models/digits/infer", digits[i%len(digits)]
+			all = append(all, irises.next())
 		}
-		all = append(all, m)
 	}
 	return all
 }
+
+// asked is a model with the rows and users whose turn it is.
+type asked struct {
+	model string
+	rows  []string
+	turn  int
+}
+
+func (a *asked) next() modelRequest {
+	m := modelRequest{route: a.model, path: "/v2/models/" + a.model + "/infer", user: demoUser(a.turn), body: a.rows[a.turn%len(a.rows)]}
+	a.turn++
+	return m
+}
+
+func demoUser(turn int) string { return fmt.Sprintf("user-%03d", turn%demoUsers) }
 
 // rowsOf are requests for the class of each held-out row. They do not ask for probabilities, so that two builds of a version
 // that come to the same class answer alike, byte for byte.
@@ -195,9 +210,17 @@ func (r *routeTally) String() string {
 	}
 	var parts []string
 	for _, pool := range byShare(shares) {
-		parts = append(parts, fmt.Sprintf("%s %.1f%%", pool, 100*shares[pool]))
+		parts = append(parts, fmt.Sprintf("%s %.3g%%", pool, 100*shares[pool]))
 	}
 	slices.Sort(r.took)
 	p99 := r.took[(len(r.took)*99-1)/100]
-	return fmt.Sprintf("%s, p99 %s of %d", strings.Join(parts, " "), p99.Round(10*time.Microsecond), len(r.took))
+	return fmt.Sprintf("%s, p99 %s of %d", strings.Join(parts, " "), brief(p99), len(r.took))
+}
+
+// brief is a time as one would say it.
+func brief(d time.Duration) time.Duration {
+	if d >= time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(100 * time.Microsecond)
 }
