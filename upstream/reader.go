@@ -57,9 +57,14 @@ func (r *Reader) Drop() {
 }
 
 // Fill reads at least one byte more behind Bytes; a full buffer grows.
-func (r *Reader) Fill() error {
-	r.room()
-	n, err := r.wire.Read(r.buf[r.w:])
+func (r *Reader) Fill() (err error) {
+	n := 0
+	if r.buf == nil {
+		r.buf, n, err = r.wire.readBorrowed()
+	} else {
+		r.room()
+		n, err = r.wire.Read(r.buf[r.w:])
+	}
 	r.w += n
 	if n > 0 {
 		return nil
@@ -68,10 +73,7 @@ func (r *Reader) Fill() error {
 }
 
 func (r *Reader) room() {
-	switch {
-	case r.buf == nil:
-		r.buf = Borrow()
-	case r.r == r.w:
+	if r.r == r.w {
 		r.r, r.w = r.base, r.base
 	}
 	if r.w < len(r.buf) {

@@ -135,13 +135,37 @@ func (w *Wire) Read(p []byte) (int, error) {
 	if w.raw == nil {
 		return w.readPlain(p)
 	}
+	_, n, err := w.readRaw(p)
+	return n, err
+}
+
+// readBorrowed is Read into a buffer that is borrowed once there is something to read: a wire that waits holds none. The
+// buffer is nil when nothing was read.
+func (w *Wire) readBorrowed() ([]byte, int, error) {
+	if w.readDue.Load() == cut {
+		return nil, 0, ErrTimeout
+	}
+	if w.raw != nil {
+		return w.readRaw(nil)
+	}
+	p := Borrow()
+	n, err := w.readPlain(p)
+	if n == 0 {
+		Return(p)
+		return nil, 0, err
+	}
+	return p, n, err
+}
+
+// readRaw reads into p, or into a borrowed buffer when p is nil.
+func (w *Wire) readRaw(p []byte) ([]byte, int, error) {
 	w.in.p, w.in.n, w.in.err = p, 0, nil
 	err := w.raw.Read(w.in.call)
-	w.in.p = nil
+	p, w.in.p = w.in.p, nil
 	if err == nil {
 		err = w.in.err
 	}
-	return w.in.n, plain(err)
+	return p, w.in.n, plain(err)
 }
 
 // plain is ErrTimeout itself where err wraps it.
@@ -175,21 +199,26 @@ func (w *Wire) readSome(fd uintptr) bool {
 			return !ok
 		}
 	}
-	for {
-		n, errno := sysRead(int(fd), w.in.p)
-		switch {
-		case errno == syscall.EAGAIN:
-			return false
-		case errno == syscall.EINTR:
-			continue
-		case errno != 0:
-			w.in.err = errno
-		case n == 0:
-			w.in.err = io.EOF
-		}
-		w.in.n = n
-		return true
+	p := w.in.p
+	if p == nil {
+		p = Borrow()
 	}
+	n, errno := sysRead(int(fd), p)
+	for errno == syscall.EINTR {
+		n, errno = sysRead(int(fd), p)
+	}
+	switch {
+	case errno == 0 && n == 0:
+		w.in.err = io.EOF
+	case errno != 0 && errno != syscall.EAGAIN:
+		w.in.err = errno
+	}
+	if w.in.n = n; n > 0 {
+		w.in.p = p
+	} else if w.in.p == nil {
+		Return(p)
+	}
+	return errno != syscall.EAGAIN
 }
 
 // writeHeld writes b whole and says so; what the socket does not take at once goes the waiting way.
