@@ -50,8 +50,8 @@ func demoAttempts(p *demoPlace) []attempt {
 
 // demoStream is what to look at besides.
 func demoStream(p *demoPlace) attempt {
-	chat := &modelRequest{route: "chat", path: "/v1/chat/completions", user: "ada", body: chatBody("What does the router do?"), stream: true}
-	return attempt{shows: "And a stream: each token passes when the model says it.", shell: chat.curl(p.Listen), asks: chat}
+	chat := chatRequest("ada", "What does the router do?")
+	return attempt{shows: "And a stream: each token passes when the model says it.", shell: chat.curl(p.Listen), asks: &chat}
 }
 
 // command is an attempt with mlproxy itself.
@@ -83,7 +83,8 @@ Try in another terminal, in the same folder:
 	return b.String()
 }
 
-// chatBody asks the chat model for a stream.
-func chatBody(question string) string {
-	return fmt.Sprintf(`{"model":"markov","stream":true,"messages":[{"role":"user","content":%q}]}`, question)
+// chatRequest asks the chat model for a stream.
+func chatRequest(user, question string) modelRequest {
+	body := fmt.Sprintf(`{"model":"markov","stream":true,"messages":[{"role":"user","content":%q}]}`, question)
+	return modelRequest{route: "chat", path: "/v1/chat/completions", user: user, body: body, stream: true}
 }

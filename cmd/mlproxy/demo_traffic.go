@@ -114,8 +114,7 @@ func demoRequests() []modelRequest {
 	for i := range 40 * demoUsers {
 		switch turn := i % 40; {
 		case turn == 0:
-			user := demoUser(words)
-			all = append(all, modelRequest{route: "chat", path: "/v1/chat/completions", user: user, body: chatBody("What does " + user + " want?"), stream: true})
+			all = append(all, chatRequest(demoUser(words), fmt.Sprintf("What does the router do with request %d?", i)))
 			words++
 		case turn%4 == 2 && turn != 38:
 			all = append(all, digits.next())

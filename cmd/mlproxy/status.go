@@ -104,12 +104,16 @@ func (p page) route(name string, r control.RouteStatus, row func(cells ...string
 	}
 }
 
-// table writes aligned columns.
+// table writes aligned columns. Every row has every cell, or the columns below it would be aligned anew.
 func (p page) table(head string, rows func(row func(cells ...string))) {
-	w := tabwriter.NewWriter(p.to, 0, 0, 2, ' ', 0)
+	var aligned strings.Builder
+	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, head)
-	rows(func(cells ...string) { fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")) })
+	rows(func(cells ...string) { fmt.Fprintln(w, strings.Join(cells, "\t")) })
 	_ = w.Flush()
+	for line := range strings.Lines(aligned.String()) {
+		fmt.Fprintln(p.to, strings.TrimRight(line, " \n"))
+	}
 }
 
 // ago is how long ago a moment was, to the precision one would say.
@@ -132,14 +136,16 @@ func requests(m control.MatchStatus) string {
 	if len(m.Methods) > 0 {
 		words = append(words, strings.Join(m.Methods, ","))
 	}
-	words = append(words, strings.Join(m.Hosts, ",")+cmp.Or(m.Path, "*"))
+	if place := strings.Join(m.Hosts, ",") + m.Path; place != "" {
+		words = append(words, place)
+	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		words = append(words, name+"="+m.Headers[name])
 	}
 	if m.Model != "" {
 		words = append(words, "model="+m.Model)
 	}
-	return strings.Join(words, " ")
+	return cmp.Or(strings.Join(words, " "), "all")
 }
 
 // setBy is who had the last word on a route.

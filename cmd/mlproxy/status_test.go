@@ -1,0 +1,91 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"mlproxy/admin"
+	"mlproxy/config"
+	"mlproxy/control"
+)
+
+// aStatus is of a proxy whose last reload was refused, with one route of each kind.
+func aStatus(now time.Time) *admin.Status {
+	return &admin.Status{
+		Version: "v1.2.3", Listen: admin.Listen{Data: []string{"127.0.0.1:8080"}, Admin: "127.0.0.1:9090"},
+		Status: control.Status{
+			Revision: control.Revision{Number: 7, Digest: "d1", Applied: now.Add(-3 * time.Minute), Origin: "operator"},
+			Reload:   control.Reload{At: now.Add(-5 * time.Second), Faults: []string{"config.yaml:3:1: what; remedy"}},
+			Routes: map[string]control.RouteStatus{
+				"search": {
+					Match:     control.MatchStatus{Hosts: []string{"a.example"}, Path: "/search", Methods: []string{"POST"}},
+					BlueGreen: &control.BlueGreenStatus{Blue: "sb", Green: "sg"}, Active: "green", Origin: "file",
+					Share: map[string]float64{"sb": 0, "sg": 1}, InFlight: map[string]int64{"sb": 0, "sg": 12},
+				},
+				"iris": {
+					Match: control.MatchStatus{Model: "iris"}, Origin: "operator",
+					Split: config.Weights{"stable": 2, "canary": 1}, Share: map[string]float64{"stable": 2. / 3, "canary": 1. / 3},
+					InFlight: map[string]int64{"stable": 3, "canary": 0}, Shadow: map[string]float64{"next": 0.2},
+					Override: &control.OverrideStatus{Author: "10.0.0.7", Reason: "careful"},
+				},
+			},
+			Pools: map[string]control.PoolStatus{
+				"stable": {Balance: "round_robin", Endpoints: []control.EndpointStatus{{URL: "http://a:1", InFlight: 2}, {URL: "http://a:2", InFlight: 1}}},
+			},
+		},
+	}
+}
+
+func TestStatusPage(t *testing.T) {
+	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	var out strings.Builder
+	page{&out, false, now}.write(aStatus(now))
+	const want = `The config file was refused 5s ago; revision 7 stays in force:
+  config.yaml:3:1: what; remedy
+
+mlproxy v1.2.3  revision 7 from the operator, 3m ago, digest d1
+data 127.0.0.1:8080  admin 127.0.0.1:9090
+
+ROUTE   REQUESTS               POOL    ROLE           SHARE   IN FLIGHT  SET BY
+iris    model=iris             stable  split 2        66.67%  3          operator 10.0.0.7: careful
+                               canary  split 1        33.33%  0
+                               next    shadow         20%
+search  POST a.example/search  sg      green, active  100%    12  file
+                               sb      blue, idle     0%      0
+
+POOL    BALANCE      ENDPOINT    IN FLIGHT
+stable  round_robin  http://a:1  2
+                     http://a:2  1
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestColoursAreForTerminals(t *testing.T) {
+	now := time.Now()
+	var out strings.Builder
+	page{&out, true, now}.write(aStatus(now))
+	if !strings.HasPrefix(out.String(), "\x1b[31mThe config file was refused") {
+		t.Errorf("what is wrong is not red: %q", out.String()[:40])
+	}
+	if (&terminal{Out: &out}).coloured() {
+		t.Error("colours for a writer that is no terminal")
+	}
+}
+
+func TestAgo(t *testing.T) {
+	now := time.Now()
+	f := func(d time.Duration, want string) {
+		t.Helper()
+		if got := (page{now: now}).ago(now.Add(-d)); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+	f(-time.Second, "0s")
+	f(59*time.Second, "59s")
+	f(61*time.Second, "1m")
+	f(61*time.Minute, "1h01m")
+	f(49*time.Hour, "2d")
+}
