@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,7 @@ func newEndpoint(rawURL string, w *Watch) *Endpoint {
 		e.addr = u.Host
 	}
 	if _, _, err := net.SplitHostPort(e.addr); err != nil {
-		e.addr = net.JoinHostPort(e.addr, "80")
+		e.addr = net.JoinHostPort(strings.Trim(e.addr, "[]"), "80")
 	}
 	return e
 }
@@ -92,8 +93,12 @@ func (e *Endpoint) warmest() *Conn {
 }
 
 func (e *Endpoint) connect(o *Options) (*Conn, error) {
-	if !e.reserve(o.MaxConnections) {
-		return nil, ErrFull
+	for !e.reserve(o.MaxConnections) { // kept ones give way: they may all be stale
+		c := e.warmest()
+		if c == nil {
+			return nil, ErrFull
+		}
+		e.discard(c)
 	}
 	e.load.Add(1) // a connection being made is load: a silent host must not look idle
 	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).Dial("tcp", e.addr)

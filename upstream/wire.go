@@ -24,7 +24,7 @@ type Wire struct {
 	in, out           transfer
 	peek              peeking
 	held              []byte // a request to be written by the next Read
-	wrote             bool   // parts of that request went out before it
+	early             bool   // an answer may be there before it leaves: the wire is new, or parts of the request went out
 	readDue, writeDue atomic.Int64
 	watch             *Watch
 	slot              int // place in watch.wires; guarded by watch.mu
@@ -46,7 +46,7 @@ var ErrTimeout = os.ErrDeadlineExceeded
 
 // NewWire wraps conn; w holds it to its deadlines until Close.
 func NewWire(conn net.Conn, w *Watch) *Wire {
-	wire := &Wire{conn: conn, watch: w}
+	wire := &Wire{conn: conn, watch: w, early: true}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		wire.raw, _ = tcp.SyscallConn() // an error leaves nil: the plain path works as well
 	}
@@ -189,12 +189,12 @@ func (w *Wire) readPlain(p []byte) (int, error) {
 
 // readSome is one try to read; a request held back goes out first. It then waits without trying: the poller was reset
 // before the request left, so the answer's arrival cannot be missed, and a read that only says EAGAIN (0.5 us) is saved.
-// But where a part of the request went out earlier, the answer may have come before the reset.
+// But an early answer may have come before the reset.
 func (w *Wire) readSome(fd uintptr) bool {
 	if held := w.held; held != nil {
-		early := w.wrote
+		early := w.early
 		ok := w.writeHeld(int(fd), held)
-		w.held, w.wrote = nil, false
+		w.held, w.early = nil, false
 		if !ok || !early {
 			return !ok
 		}
@@ -239,7 +239,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 	if w.writeDue.Load() == cut {
 		return 0, ErrTimeout
 	}
-	w.wrote = true
+	w.early = true
 	if w.raw == nil {
 		n, err := w.conn.Write(p)
 		return n, plain(err)
