@@ -51,7 +51,7 @@ ROUTE   REQUESTS               POOL    ROLE           SHARE   IN FLIGHT  SET BY
 iris    model=iris             stable  split 2        66.67%  3          operator 10.0.0.7: careful
                                canary  split 1        33.33%  0
                                next    shadow         20%
-search  POST a.example/search  sg      green, active  100%    12  file
+search  POST a.example/search  sg      green, active  100%    12         file
                                sb      blue, idle     0%      0
 
 POOL    BALANCE      ENDPOINT    IN FLIGHT
