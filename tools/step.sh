@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# step.sh WHAT COMMAND... runs a command that may be silent for long: says what begins, every 20 seconds that it still runs, and
-# at the end how long it took. The command's output and exit status pass unchanged.
+# step.sh "WHAT (NOTE)" COMMAND... runs a command that may be silent for long: says what begins, every 20 seconds that it still
+# runs, and at the end how long it took. The command's output and exit status pass unchanged.
 set -uo pipefail
 what=$1
 shift
 began=$SECONDS
 printf '==> %s\n' "$what"
+what=${what%% (*}
 # beat waits by a read that nothing ever answers, not by sleep: a sleep would outlive us and hold the output open.
 beat() {
   local never
