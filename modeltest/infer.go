@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -112,9 +113,9 @@ func (s *Server) infer(r *http.Request, body []byte) answer {
 func (s *Server) model(r *http.Request) (*Model, error) {
 	name, version := r.PathValue("model"), r.PathValue("version")
 	versions := s.models[name]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if version == "" || version == versions[i].Version {
-			return versions[i], nil
+	for _, m := range slices.Backward(versions) {
+		if version == "" || version == m.Version {
+			return m, nil
 		}
 	}
 	if version != "" && len(versions) > 0 {

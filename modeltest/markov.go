@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -66,9 +67,8 @@ func (c *chain) speak(prompt string, seed uint64, limit int) (tokens []string, f
 
 // opening takes up the prompt's last word that the text knows, if there is one.
 func (c *chain) opening(prompt string, dice *rand.Rand) string {
-	words := token.FindAllString(prompt, -1)
-	for i := len(words) - 1; i >= 0; i-- {
-		if followers := c.next[[2]string{"", words[i]}]; len(followers) > 0 {
+	for _, word := range slices.Backward(token.FindAllString(prompt, -1)) {
+		if followers := c.next[[2]string{"", word}]; len(followers) > 0 {
 			return pick(followers, dice)
 		}
 	}

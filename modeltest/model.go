@@ -20,9 +20,6 @@ type Model struct {
 	Features []string `json:"features"` // one column of a row each
 	Classes  []string `json:"classes"`
 
-	// Build is the file the weights came from, such as "iris.1-int4".
-	Build string `json:"-"`
-
 	Kind   string    `json:"kind"` // network | forest
 	Mean   []float64 `json:"mean"` // of each feature in training: stands in for a missing value
 	Layers []layer   `json:"layers"`
@@ -53,7 +50,7 @@ func LoadModel(build string) (*Model, error) {
 	if err != nil || strings.HasSuffix(build, ".rows") {
 		return nil, fmt.Errorf("there is no model %q; there are %s", build, strings.Join(builds(), ", "))
 	}
-	m := &Model{Build: build}
+	m := &Model{}
 	if err := json.Unmarshal(src, m); err != nil {
 		return nil, fmt.Errorf("model %s: %w", build, err)
 	}
