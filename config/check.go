@@ -71,7 +71,8 @@ func oneDivision(r *reader, n *node, path string) {
 	case split != nil && blueGreen != nil:
 		r.fault(r.where[path+".blue_green"], path+" has both split and blue_green", "keep one of them")
 	case split == nil && blueGreen == nil:
-		r.fault(r.where[path], path+" sends its requests nowhere", "write split: {pool: 100}, or blue_green: {blue: pool, green: pool, active: blue}")
+		r.fault(r.where[path], path+" sends its requests nowhere",
+			"write split: {pool: 100}, or blue_green: {blue: pool, green: pool, active: blue}")
 	}
 }
 
@@ -96,10 +97,15 @@ func (c *Config) check() Faults {
 }
 
 func (c *Config) checkListeners() (faults Faults) {
+	const most = 64
+	if len(c.Listen) > most {
+		return Faults{c.Fault("listen", fmt.Sprintf("listen names %d addresses", len(c.Listen)), fmt.Sprintf("write at most %d", most))}
+	}
 	for i, a := range c.Listen {
 		for _, b := range c.Listen[:i] {
 			if collide(a, b) {
-				faults = append(faults, c.Fault(fmt.Sprintf("listen[%d]", i), fmt.Sprintf("listen names %s and %s, which are one place", b, a), "remove one"))
+				faults = append(faults, c.Fault(fmt.Sprintf("listen[%d]", i),
+					fmt.Sprintf("listen names %s and %s, which are one place", b, a), "remove one"))
 			}
 		}
 		if collide(a, c.Admin.Listen) {
@@ -192,5 +198,6 @@ func (c *Config) checkPool(path, name string) Faults {
 	if _, known := c.Pools[name]; known || name == "" {
 		return nil
 	}
-	return Faults{c.Fault(path, fmt.Sprintf("%s: there is no pool %q", path, name), didYouMean(name, slices.Collect(maps.Keys(c.Pools))))}
+	return Faults{c.Fault(path, fmt.Sprintf("%s: there is no pool %q", path, name),
+		didYouMean(name, slices.Collect(maps.Keys(c.Pools))))}
 }

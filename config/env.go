@@ -35,7 +35,7 @@ func lookup(reference string, env func(string) (string, bool)) (string, problem)
 	inner, closed := strings.CutSuffix(reference[len("${"):], "}")
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
 	if !closed || !variableName.MatchString(name) {
-		return "", problem{fmt.Sprintf("%q names no environment variable", reference),
+		return "", problem{shorten(reference) + " names no environment variable",
 			"write ${NAME} or ${NAME:-default}, or $${ for a plain ${"}
 	}
 	value, set := env(name)

@@ -71,6 +71,9 @@ type problem struct {
 
 func (p problem) none() bool { return p.what == "" }
 
+// manyNames is where names are no longer compared one by one, so that a hostile file cannot keep the reader busy.
+const manyNames = 1000
+
 // didYouMean is the remedy for an unknown name: the nearest known one, else all of them.
 func didYouMean(name string, known []string) string {
 	if near := nearest(name, known); near != "" {
@@ -79,12 +82,22 @@ func didYouMean(name string, known []string) string {
 	if len(known) == 0 {
 		return "remove it, or define it first"
 	}
+	if len(known) > manyNames {
+		return fmt.Sprintf("write one of the %d that are defined", len(known))
+	}
+	const most = 20
 	known = slices.Sorted(slices.Values(known))
+	if more := len(known) - most; more > 0 {
+		return fmt.Sprintf("known are %s and %d more", strings.Join(known[:most], ", "), more)
+	}
 	return "known are " + strings.Join(known, ", ")
 }
 
 // nearest is the known name fewest edits away, "" when none is near enough to be a typing slip.
 func nearest(name string, known []string) string {
+	if len(known) > manyNames {
+		return ""
+	}
 	best, least := "", max(2, len(name)/3)+1
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		if len(k) > 2*len(name)+2 || len(name) > 2*len(k)+2 {

@@ -258,7 +258,7 @@ func word(available []string, later ...string) kind[string] {
 
 // listOf is a list of at least least values. A value that cannot be used stays in as its zero.
 func listOf[T any](k kind[T], least int) kind[[]T] {
-	s := shape{name: "list of " + k.name, example: "[" + k.example + "]", each: &k.shape, schema: object{"type": "array", "minItems": least}}
+	s := shape{name: "list of " + plural(k.name), example: "[" + k.example + "]", each: &k.shape, schema: object{"type": "array", "minItems": least}}
 	return kind[[]T]{s, func(r *reader, n *node, path string) ([]T, bool) {
 		if !r.wants(list, n, path, s) {
 			return nil, false
@@ -278,6 +278,14 @@ func listOf[T any](k kind[T], least int) kind[[]T] {
 	}}
 }
 
+// plural leaves words that stand for themselves alone.
+func plural(name string) string {
+	if strings.Contains(name, "|") {
+		return name
+	}
+	return name + "s"
+}
+
 // oneOrMore is a list that may be written without brackets when it has one value.
 func oneOrMore[T any](k kind[T]) kind[[]T] {
 	many := listOf(k, 1)
@@ -295,7 +303,7 @@ func oneOrMore[T any](k kind[T]) kind[[]T] {
 // mapOf is a mapping whose keys are names that judge takes, perhaps in another form. A value that cannot be used stays
 // in as its zero.
 func mapOf[T any](k kind[T], names string, judge func(string) (string, problem)) kind[map[string]T] {
-	s := shape{name: "mapping of " + k.name, example: "{name: " + k.example + "}", each: &k.shape,
+	s := shape{name: "mapping of " + plural(k.name), example: "{name: " + k.example + "}", each: &k.shape,
 		schema: object{"type": "object", "propertyNames": object{"pattern": names}}}
 	return kind[map[string]T]{s, func(r *reader, n *node, path string) (map[string]T, bool) {
 		if !r.wants(mapping, n, path, s) {
@@ -328,13 +336,15 @@ func pointer[T any](k kind[T]) kind[*T] {
 	}}
 }
 
-// quote shows a faulty value, shortened.
-func quote(n *node) string {
+func quote(n *node) string { return shorten(n.text) }
+
+// shorten quotes what a file says wrongly, as far as it helps to recognise it.
+func shorten(text string) string {
 	const most = 60
-	if len(n.text) > most {
-		return strconv.Quote(n.text[:most]) + "..."
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "..."
 	}
-	return strconv.Quote(n.text)
+	return strconv.Quote(text)
 }
 
 func join(path, key string) string {

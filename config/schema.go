@@ -76,8 +76,14 @@ func (a *about) asSchema() object {
 
 // sentence is what the key does, or that it does nothing yet.
 func (a *about) sentence() string {
-	if a.shape.name == "off" {
+	switch {
+	case a.shape.name == "off":
 		return a.doc + " Not available yet: only a value that switches it off is taken."
+	case a.idle() && a.shape.keys == nil:
+		return a.doc + " Without effect yet."
 	}
 	return a.doc
 }
+
+// idle says that nothing acts on the key yet, so that no default needs to be told.
+func (a *about) idle() bool { return a.off && a.initial == "" }

@@ -175,20 +175,19 @@ func reference() string {
 				at = path + "[]"
 			}
 		}
-		if s.keys != nil && s.name != "off" && !allOff(s.keys) {
-			table(&b, at, a.doc, s.keys)
-		}
-		if a.shape.name == "off" && a.doc != "" {
+		switch {
+		case a.idle() && a.doc == "":
+		case a.idle() && a.shape.name == "off":
 			fmt.Fprintf(&off, "- `%s`: %s\n", path, a.doc)
+		case a.idle():
+			fmt.Fprintf(&off, "- `%s`: %s\n", path, a.sentence())
+		case s.keys != nil:
+			table(&b, at, a.doc, s.keys)
 		}
 	})
 	b.WriteString("\n### Known, but not available yet\n\nRefused, unless the value switches the feature off: `false`, `0`, `0%`, `0s`, `none`, `\"\"`, `[]`, `{}`\nor nothing. " +
 		"(`{}` would switch on `consul`, `health_check` and `breaker`, so there it is refused too.)\n\n" + off.String() + "\n")
 	return b.String()
-}
-
-func allOff(keys []about) bool {
-	return !slices.ContainsFunc(keys, func(a about) bool { return a.shape.name != "off" })
 }
 
 func table(b *strings.Builder, path, doc string, keys []about) {
@@ -198,16 +197,21 @@ func table(b *strings.Builder, path, doc string, keys []about) {
 	}
 	fmt.Fprintf(b, "\n%s\n\n| key | value | default | what it does |\n|---|---|---|---|\n", title)
 	for _, a := range keys {
-		if a.shape.name == "off" {
+		if a.idle() {
 			continue
 		}
-		initial := "-"
+		value, initial := strings.ReplaceAll(a.shape.name, "|", `\|`), "-"
 		switch {
 		case a.required:
 			initial = "needed"
+		case a.initial == "{}" && a.shape.keys != nil:
+			initial = "each its own"
 		case a.initial != "":
 			initial = "`" + a.initial + "`"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", a.key, strings.ReplaceAll(a.shape.name, "|", `\|`), initial, a.doc)
+		if a.shape.keys != nil {
+			value = "section"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", a.key, value, initial, a.doc)
 	}
 }

@@ -219,6 +219,34 @@ func TestAliasesAreBounded(t *testing.T) {
 	f("keys behind merges", "version: 1\npools:\n  a: &e {"+keys.String()+"}\n"+strings.ReplaceAll(pools.String(), "endpoints:", "<<:"))
 }
 
+// Files made to keep the reader busy are refused soon.
+func TestHostileFiles(t *testing.T) {
+	repeat := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	f := func(what, src string) {
+		t.Helper()
+		began := time.Now()
+		if _, err := Parse("c.yaml", []byte(src), noEnv); err == nil || len(src) > maxDocument {
+			t.Errorf("%s: taken, or too long to say (%d bytes)", what, len(src))
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%s took %v", what, took)
+		}
+	}
+	f("deep lists", strings.Repeat("[", 500_000))
+	f("deep mappings", strings.Repeat("{a: ", 200_000))
+	f("many unknown keys", "version: 1\n"+repeat(50_000, "k%d: 1\n"))
+	f("many unknown pools", "version: 1\npools:\n"+repeat(15_000, " a%d: {endpoints: [http://h:1]}\n")+
+		"routes: {x: {match: {path: /}, split: {"+repeat(15_000, "b%d: 1, ")+"}}}\n")
+	f("many addresses", "version: 1\nlisten: ["+repeat(50_000, "h%d:1, ")+"]\n")
+	f("many variables", "version: 1\nstate_dir: "+strings.Repeat("${A", 300_000))
+}
+
 func TestTooLong(t *testing.T) {
 	src := "version: 1\n#" + strings.Repeat("x", maxDocument)
 	if _, err := Parse("c.yaml", []byte(src), noEnv); err == nil || !strings.Contains(err.Error(), "write at most 1 MiB") {

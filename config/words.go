@@ -74,7 +74,7 @@ func name(s string) (string, problem) {
 
 func policy(s string) (string, problem) {
 	if !isPolicy.MatchString(s) {
-		return "", problem{fmt.Sprintf("is %q, not a policy", s), "write one such as least_request"}
+		return "", problem{"is " + shorten(s) + ", not a policy", "write one such as least_request"}
 	}
 	return s, problem{}
 }
@@ -82,7 +82,7 @@ func policy(s string) (string, problem) {
 // headerName gives a field name in lower case.
 func headerName(s string) (string, problem) {
 	if !isToken.MatchString(s) {
-		return "", problem{fmt.Sprintf("is %q, not a header name", s), "write letters, digits and '-', such as X-User-ID"}
+		return "", problem{"is " + shorten(s) + ", not a header name", "write letters, digits and '-', such as X-User-ID"}
 	}
 	return strings.ToLower(s), problem{}
 }
@@ -92,9 +92,9 @@ func methodName(s string) (string, problem) {
 	case isMethod.MatchString(s):
 		return s, problem{}
 	case isToken.MatchString(s):
-		return "", problem{fmt.Sprintf("is %q", s), "methods are upper case: write " + strings.ToUpper(s)}
+		return "", problem{"is " + shorten(s), "methods are upper case: write " + strings.ToUpper(s)}
 	}
-	return "", problem{fmt.Sprintf("is %q, not a method", s), "write one such as GET or POST"}
+	return "", problem{"is " + shorten(s) + ", not a method", "write one such as GET or POST"}
 }
 
 func host(s string) (string, problem) {
@@ -103,18 +103,18 @@ func host(s string) (string, problem) {
 	case len(s) <= 253 && isHostName.MatchString(s):
 		return s, problem{}
 	case lower != s && isHostName.MatchString(lower):
-		return "", problem{fmt.Sprintf("is %q", s), "hosts are lower case: write " + lower}
+		return "", problem{"is " + shorten(s), "hosts are lower case: write " + lower}
 	case strings.Contains(s, ":"):
-		return "", problem{fmt.Sprintf("is %q", s), "write the host name without scheme and port"}
+		return "", problem{"is " + shorten(s), "write the host name without scheme and port"}
 	}
-	return "", problem{fmt.Sprintf("is %q, not a host name", s), "write one such as models.example.org"}
+	return "", problem{"is " + shorten(s) + ", not a host name", "write one such as models.example.org"}
 }
 
 func wildHost(s string) (string, problem) {
 	rest, wild := strings.CutPrefix(s, "*.")
 	_, p := host(rest)
 	if wild && !p.none() {
-		p = problem{fmt.Sprintf("is %q, not a host pattern", s), "write one such as *.example.org, in lower case and without port"}
+		p = problem{"is " + shorten(s) + ", not a host pattern", "write one such as *.example.org, in lower case and without port"}
 	}
 	return s, p
 }
@@ -127,7 +127,7 @@ func hostAndPort(s string) (string, problem) {
 	if _, err := netip.ParseAddr(strings.Trim(bare, "[]")); s == "" || err == nil || isHostName.MatchString(strings.ToLower(bare)) {
 		return s, problem{}
 	}
-	return "", problem{fmt.Sprintf("is %q, not a host", s), "write host or host:port"}
+	return "", problem{"is " + shorten(s) + ", not a host", "write host or host:port"}
 }
 
 func isPort(s string) bool {
@@ -138,11 +138,11 @@ func isPort(s string) bool {
 func pathOfURL(s string) (string, problem) {
 	switch {
 	case !strings.HasPrefix(s, "/"):
-		return "", problem{fmt.Sprintf("is %q", s), "a path begins with /: write " + "/" + s}
+		return "", problem{"is " + shorten(s), "a path begins with /: write " + "/" + s}
 	case strings.ContainsAny(s, "?#"):
-		return "", problem{fmt.Sprintf("is %q", s), "write the path only, without ? or # and what follows"}
+		return "", problem{"is " + shorten(s), "write the path only, without ? or # and what follows"}
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f }):
-		return "", problem{fmt.Sprintf("is %q, which holds a space", s), "write %20 where a space is meant"}
+		return "", problem{"is " + shorten(s) + ", which holds a space", "write %20 where a space is meant"}
 	}
 	return s, problem{}
 }
@@ -151,7 +151,7 @@ func pathOfURL(s string) (string, problem) {
 func address(s string) (string, problem) {
 	h, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return "", problem{fmt.Sprintf("is %q, not an address", s), "write host:port, such as 127.0.0.1:8080"}
+		return "", problem{"is " + shorten(s) + ", not an address", "write host:port, such as 127.0.0.1:8080"}
 	}
 	if !isPort(port) {
 		return "", problem{fmt.Sprintf("has the port %q", port), "write a port from 0 to 65535"}
@@ -171,7 +171,7 @@ func prefix(s string) (netip.Prefix, problem) {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, problem{fmt.Sprintf("is %q, not an address or a network", s), "write one such as 10.1.2.3 or 10.0.0.0/8"}
+		return netip.Prefix{}, problem{"is " + shorten(s) + ", not an address or a network", "write one such as 10.1.2.3 or 10.0.0.0/8"}
 	case p.Masked() != p:
 		return netip.Prefix{}, problem{fmt.Sprintf("is %s, an address inside of a network", s),
 			fmt.Sprintf("write %s for the network, or %s for the address", p.Masked(), p.Addr())}
@@ -192,7 +192,7 @@ func sticky(s string) (KeySource, problem) {
 	case from == "json" && what != "" && !strings.Contains("."+what+".", ".."):
 		return KeySource{from, what}, problem{}
 	}
-	return KeySource{}, problem{fmt.Sprintf("is %q, not a place a key comes from", s),
+	return KeySource{}, problem{"is " + shorten(s) + ", not a place a key comes from",
 		"write header:NAME, cookie:NAME, json:PATH (such as json:user.id) or client_ip"}
 }
 
@@ -202,13 +202,13 @@ func hostPort(s string) (string, problem) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "":
-		return "", problem{fmt.Sprintf("is %q, not an endpoint", s), right}
+		return "", problem{"is " + shorten(s) + ", not an endpoint", right}
 	case u.Scheme == "https":
-		return "", problem{fmt.Sprintf("is %q, and https is not available yet", s), "use http://"}
+		return "", problem{"is " + shorten(s) + ", and https is not available yet", "use http://"}
 	case u.Scheme != "http":
 		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
 	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
-		return "", problem{fmt.Sprintf("is %q, without a port from 1 to 65535", s), fmt.Sprintf("write it out, such as http://%s:80", u.Hostname())}
+		return "", problem{"is " + shorten(s) + ", without a port from 1 to 65535", fmt.Sprintf("write it out, such as http://%s:80", u.Hostname())}
 	case "http://"+u.Host != s:
 		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write http://" + u.Host}
 	}
