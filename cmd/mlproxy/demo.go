@@ -22,7 +22,8 @@ type demoCmd struct {
 // Run shows mlproxy at work until Ctrl-C. A second Ctrl-C ends it at once.
 func (c *demoCmd) Run(t *terminal) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer context.AfterFunc(ctx, stop)()
+	defer stop()
+	context.AfterFunc(ctx, stop) // from the first signal on, the next one ends the program
 	place, err := c.place(t)
 	if err != nil {
 		return err
