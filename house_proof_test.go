@@ -18,6 +18,7 @@ var sound = map[string]string{
 	"source/doc.go":          "// Package source is where desired state comes from.\npackage source\n\nimport (\n_ \"github.com/fsnotify/fsnotify\"\n_ \"mlproxy/config\"\n)\n",
 	"source/a_test.go":       "package source\n\nimport (\n_ \"net/http\"\n_ \"mlproxy/monitor\"\n_ \"go.uber.org/goleak\"\n)\n",
 	"cmd/mlproxy/main.go":    "// Command mlproxy is the program.\npackage main\n\nimport _ \"mlproxy/source\"\n\nfunc main() {}\n",
+	"source/suite/doc.go":    "// Package suite tests source.\npackage suite\n",
 	"source/suite/a_test.go": "package suite\n\nimport _ \"mlproxy/config\"\n",
 	"tools/x/go.mod":         "module other\n",
 	"tools/x/util.go":        "package util\n",
@@ -35,8 +36,8 @@ func TestEveryRuleCanFail(t *testing.T) {
 			t.Errorf("%s: %s with\n%s\ngot faults %q\nwant one with %q", rule, file, content, got, want)
 		}
 	}
-	f("placed", "router/policies/p2c.go", "package policies\n", "router/policies stands on no floor")
-	f("placed", "proxy/suite/x.go", "package suite\n", "proxy/suite stands on no floor")
+	f("placed", "router/policies/p2c.go", "package policies\n\nvar x int\n", "router/policies stands on no floor")
+	f("placed", "proxy/suite/x.go", "package suite\n\nfunc x() {}\n", "proxy/suite stands on no floor")
 	f("placed", "suite/x_test.go", "package suite\n", "suite stands on no floor")
 	f("placed", "main.go", "package mlproxy\n", "main.go: a Go file of the program at the root")
 	f("names", "util/x.go", "package strings\n", `a package named "util"`)

@@ -108,10 +108,11 @@ func parsePolicy(floors, arrows, doors string) (p *policy, faults []string) {
 	return p, faults
 }
 
-// home is the room a source belongs to: its folder, or for a folder of tests below a room, such as proxy/conformance, that room.
+// home is the room a source belongs to: its folder, or for a folder of tests below a room, such as proxy/conformance, that room. A
+// file that declares nothing may say what such a folder is for.
 func (p *policy) home(s source) string {
 	room := s.room
-	for s.test && room != "." {
+	for (s.test || len(s.file.Decls) == 0) && room != "." {
 		if _, known := p.floor[room]; known {
 			return room
 		}
