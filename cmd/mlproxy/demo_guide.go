@@ -10,9 +10,7 @@ import (
 // attempt is one thing to try in another terminal, and what it will show.
 type attempt struct {
 	shows string
-	shell string        // to paste
-	args  []string      // of mlproxy, when that is what the shell runs
-	asks  *modelRequest // when the shell runs curl
+	shell string // to paste
 }
 
 // modelRequest is one request to a model, as the trickle sends it and as curl would.
@@ -21,7 +19,7 @@ type modelRequest struct {
 	stream                  bool
 }
 
-func (m *modelRequest) curl(listen string) string {
+func (m modelRequest) curl(listen string) string {
 	flags := "-i"
 	if m.stream {
 		flags = "-N"
@@ -32,12 +30,12 @@ func (m *modelRequest) curl(listen string) string {
 
 // demoAttempts are the five things to try first.
 func demoAttempts(p *demoPlace) []attempt {
-	iris := &modelRequest{
+	iris := modelRequest{
 		route: "iris", path: "/v2/models/iris/infer", user: "ada",
 		body: string(modeltest.InferBody([][]float64{{6.7, 3, 5.2, 2.3}}, "class", "probabilities")),
 	}
 	return []attempt{
-		{shows: "Ask the model. X-MLProxy-Pool says which version answered: for one user always the same.", shell: iris.curl(p.Listen), asks: iris},
+		{shows: "Ask the model. X-MLProxy-Pool says which version answered: for one user always the same.", shell: iris.curl(p.Listen)},
 		p.command("Give the canary half of the users. The shares printed here follow.", "split", "iris", "iris-stable=50", "iris-canary=50"),
 		p.command("Make the green pool the active one, in one step; `rollback digits` is the way back.", "switch", "digits", "green"),
 		p.command("See what is in force, who set it, and where the models are.", "status"),
@@ -51,7 +49,7 @@ func demoAttempts(p *demoPlace) []attempt {
 // demoStream is what to look at besides.
 func demoStream(p *demoPlace) attempt {
 	chat := chatRequest("ada", "What does the router do?")
-	return attempt{shows: "And a stream: each token passes when the model says it.", shell: chat.curl(p.Listen), asks: &chat}
+	return attempt{shows: "And a stream: each token passes when the model says it.", shell: chat.curl(p.Listen)}
 }
 
 // command is an attempt with mlproxy itself.
@@ -59,7 +57,7 @@ func (p *demoPlace) command(shows string, args ...string) attempt {
 	if p.Admin != "127.0.0.1:9090" {
 		args = append(args, "--admin", "http://"+p.Admin)
 	}
-	return attempt{shows: shows, shell: p.Binary + " " + strings.Join(args, " "), args: args}
+	return attempt{shows: shows, shell: p.Binary + " " + strings.Join(args, " ")}
 }
 
 // demoGuide is what the demo says at its start.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -36,85 +35,106 @@ func (p *paper) String() string {
 	return p.text.String()
 }
 
-// demoOn is a demo that runs for the time of a test.
+// demoOn is the real binary with its demo, for the time of a test.
 type demoOn struct {
+	*testing.T
 	place    *demoPlace
 	out, err paper
-	end      func() error // as Ctrl-C does; returns what the command returned
+	command  *exec.Cmd
 }
 
 func startDemo(t *testing.T) *demoOn {
 	t.Helper()
-	d := &demoOn{}
-	c := &demoCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Rate: 200, Every: 500 * time.Millisecond}
-	term := &terminal{Out: &d.out, Err: &d.err}
-	var err error
-	if d.place, err = c.place(term); err != nil {
+	d := &demoOn{T: t}
+	d.command = exec.Command(binary, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--rate", "200", "--every", "500ms")
+	d.command.Stdout, d.command.Stderr = &d.out, &d.err
+	if err := d.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.show(ctx, term, d.place) }()
-	d.end = sync.OnceValue(func() error { cancel(); return <-ended })
-	t.Cleanup(func() { _ = d.end() })
-	d.until(t, "its guide", func() bool { return strings.Contains(d.out.String(), "Ctrl-C ends everything") })
+	t.Cleanup(func() {
+		_ = d.command.Process.Kill()
+		_ = d.command.Wait()
+	})
+	d.until("its guide", func() bool { return strings.Contains(d.out.String(), "Ctrl-C ends everything") })
+	d.place = &demoPlace{
+		Listen: d.printed(`traffic +http://(\S+)`), Admin: d.printed(`admin +http://(\S+)`), Config: d.printed(`config +(\S+)`), Binary: binary,
+	}
 	return d
 }
 
+// printed finds something in what the demo has said.
+func (d *demoOn) printed(pattern string) string {
+	d.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(d.out.String())
+	if found == nil {
+		d.Fatalf("no %s in\n%s", pattern, d.out.String())
+	}
+	return found[1]
+}
+
 // until asks again and again, for at most some seconds.
-func (d *demoOn) until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
+func (d *demoOn) until(what string, holds func() bool) {
+	d.Helper()
 	ask := time.NewTicker(10 * time.Millisecond)
 	defer ask.Stop()
 	for end := time.Now().Add(30 * time.Second); !holds(); <-ask.C {
 		if time.Now().After(end) {
-			t.Fatalf("the demo never came to %s:\n%s\n%s", what, d.out.String(), d.err.String())
+			d.Fatalf("the demo never came to %s:\n%s\n%s", what, d.out.String(), d.err.String())
 		}
 	}
 }
 
-// attempt does what the printed command would do in another terminal, and returns what it shows.
-func (d *demoOn) attempt(t *testing.T, a attempt) string {
-	t.Helper()
+// attempt pastes a printed command into a shell and returns what it shows. Instead of curl, which not every machine has, the
+// shell runs a function that hands its arguments to ask.
+func (d *demoOn) attempt(a attempt) string {
+	d.Helper()
 	if !strings.Contains(d.out.String(), a.shell) {
-		t.Errorf("the guide does not print %s", a.shell)
+		d.Errorf("the guide does not print %s", a.shell)
 	}
-	switch {
-	case a.asks != nil:
-		return d.ask(t, a.asks)
-	case a.args != nil:
-		var out, errs bytes.Buffer
-		if code := run(a.args, &terminal{Out: &out, Err: &errs}); code != exitOK {
-			t.Fatalf("%s: exit %d: %s", a.shell, code, errs.String())
-		}
-		return out.String()
+	shell := exec.Command("sh", "-c", `curl() { printf '%s\0' "$@"; }; `+a.shell)
+	var errs bytes.Buffer
+	shell.Stderr = &errs
+	out, err := shell.Output()
+	if err != nil || errs.Len() > 0 {
+		d.Fatalf("%s: %v %s", a.shell, err, errs.String())
 	}
-	out, err := exec.Command("sh", "-c", a.shell).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v %s", a.shell, err, out)
+	if strings.HasPrefix(a.shell, "curl") {
+		return d.ask(strings.Split(string(out), "\x00"))
 	}
 	return string(out)
 }
 
-func (d *demoOn) ask(t *testing.T, m *modelRequest) string {
-	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, "http://"+d.place.Listen+m.path, strings.NewReader(m.body))
-	if err != nil {
-		t.Fatal(err)
+// ask is as much of curl as the guide uses.
+func (d *demoOn) ask(args []string) string {
+	d.Helper()
+	var url, body string
+	header := http.Header{}
+	for i, arg := range args {
+		switch {
+		case strings.HasPrefix(arg, "http://"):
+			url = arg
+		case arg == "-H":
+			name, value, _ := strings.Cut(args[i+1], ": ")
+			header.Set(name, value)
+		case arg == "-d":
+			body = args[i+1]
+		}
 	}
-	r.Header.Set("X-User-ID", m.user)
-	r.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(r)
+	r, err := http.NewRequestWithContext(d.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		d.Fatal(err)
+	}
+	r.Header = header
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		d.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		d.Fatal(err)
 	}
-	return fmt.Sprintf("%s\nX-MLProxy-Pool: %s\n%s", resp.Status, resp.Header.Get("X-MLProxy-Pool"), body)
+	return fmt.Sprintf("%s\nX-MLProxy-Pool: %s\n%s", resp.Status, resp.Header.Get("X-MLProxy-Pool"), answer)
 }
 
 // lastShare is what the demo's last line says of a pool, in percent; -1 when it says nothing.
@@ -131,7 +151,7 @@ func (d *demoOn) lastShare(pool string) float64 {
 // TestDemo does everything that the demo proposes.
 func TestDemo(t *testing.T) {
 	d := startDemo(t)
-	d.until(t, "a line with 5% on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 0 && s < 20 })
+	d.until("a line with 5% on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 0 && s < 20 })
 	tries := demoAttempts(d.place)
 	shows := func(got string, wants ...string) {
 		t.Helper()
@@ -141,20 +161,20 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	first := d.attempt(t, tries[0])
+	first := d.attempt(tries[0])
 	shows(first, "200 OK", "X-MLProxy-Pool: iris-", `"virginica"`)
-	if again := d.attempt(t, tries[0]); again != first {
+	if again := d.attempt(tries[0]); again != first {
 		t.Errorf("the same user got\n%s\nand then\n%s", first, again)
 	}
-	shows(d.attempt(t, tries[1]), "iris-canary 50%", "iris-stable 50%")
-	d.until(t, "a line with half on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 35 && s < 65 })
-	shows(d.attempt(t, tries[2]), "green is active")
-	d.until(t, "a line with only green", func() bool { return d.lastShare("digits-green") == 100 })
-	shows(d.attempt(t, tries[3]), "iris-next", "20%", "digits-green", "operator")
-	d.attempt(t, tries[4])
-	d.until(t, "the edited sample", func() bool { return shadowShare(d.attempt(t, tries[3])) == "100%" })
-	shows(d.attempt(t, demoStream(d.place)), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
-	d.leavesNothing(t)
+	shows(d.attempt(tries[1]), "iris-canary 50%", "iris-stable 50%")
+	d.until("a line with half on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 35 && s < 65 })
+	shows(d.attempt(tries[2]), "green is active")
+	d.until("a line with only green", func() bool { return d.lastShare("digits-green") == 100 })
+	shows(d.attempt(tries[3]), "iris-next", "20%", "digits-green", "operator")
+	d.attempt(tries[4])
+	d.until("the edited sample", func() bool { return shadowShare(d.attempt(tries[3])) == "100%" })
+	shows(d.attempt(demoStream(d.place)), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
+	d.leavesNothing()
 }
 
 // shadowShare is the sample of iris-next in a printed status.
@@ -167,22 +187,25 @@ func shadowShare(status string) string {
 	return ""
 }
 
-// leavesNothing ends the demo and looks for remains.
-func (d *demoOn) leavesNothing(t *testing.T) {
-	t.Helper()
-	if err := d.end(); err != nil {
-		t.Errorf("the demo ended with %v", err)
+// leavesNothing presses Ctrl-C and looks for remains.
+func (d *demoOn) leavesNothing() {
+	d.Helper()
+	if err := d.command.Process.Signal(os.Interrupt); err != nil {
+		d.Fatal(err)
+	}
+	if err := d.command.Wait(); err != nil {
+		d.Errorf("the demo ended with %v: %s", err, d.err.String())
 	}
 	if regexp.MustCompile(`[1-9] failed|[1-9]0+ failed`).MatchString(d.out.String()) {
-		t.Errorf("requests failed:\n%s\n%s", d.out.String(), d.err.String())
+		d.Errorf("requests failed:\n%s\n%s", d.out.String(), d.err.String())
 	}
 	if _, err := os.Stat(filepath.Dir(d.place.Config)); !os.IsNotExist(err) {
-		t.Errorf("the folder of the config is still there: %v", err)
+		d.Errorf("the folder of the config is still there: %v", err)
 	}
 	for _, address := range []string{d.place.Listen, d.place.Admin} {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
-			t.Errorf("%s still answers", address)
+			d.Errorf("%s still answers", address)
 		}
 	}
 }
