@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -147,6 +148,35 @@ func TestMatchTakesTheMostSpecific(t *testing.T) {
 	f("POST x/v1/embeddings model=embed", "only-by-model")
 	f("POST x/v1/embeddings model=llama", "any")
 	f("POST x/v1/embeddings", "any")
+}
+
+// What docs/routing.md says of its example.
+func TestTheExamplesOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../docs/routing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	cfg, err := config.Parse("routing.md", []byte(example), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := compile(t, cfg)
+	f := func(asks, want string) {
+		t.Helper()
+		if got, _ := table.ask(parse(asks)); got != want {
+			t.Errorf("%s: route %q; want %q", asks, got, want)
+		}
+	}
+	f("POST x/v2/models/iris/infer", "iris-infer")
+	f("POST x/v2/models/iris/infer x-debug=1", "iris-debug")
+	f("GET x/v2/models/iris/infer", "iris")
+	f("GET x/v2/models/iris", "models")
+	f("POST x/v1/chat/completions model=llama-70b", "chat-large")
+	f("POST x/v1/chat/completions model=llama-8b", "chat")
+	f("POST a.partners.example.org/v2/models/iris/infer", "partners")
+	f("GET x/favicon.ico", "everything")
 }
 
 func TestMatchFindsNothing(t *testing.T) {
