@@ -90,8 +90,9 @@ func (c *Config) check() Faults {
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		faults = append(faults, c.checkEndpoints("pools."+name+".endpoints", c.Pools[name])...)
 	}
+	pools := slices.Sorted(maps.Keys(c.Pools)) // once, for however many unknown ones are compared to them
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
-		faults = append(faults, c.checkRoute("routes."+name, c.Routes[name])...)
+		faults = append(faults, c.checkRoute("routes."+name, c.Routes[name], pools)...)
 	}
 	return faults
 }
@@ -166,20 +167,20 @@ func (c *Config) checkEndpoints(path string, p *Pool) (faults Faults) {
 	return faults
 }
 
-func (c *Config) checkRoute(path string, r *Route) (faults Faults) {
+func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Faults) {
 	for _, pool := range slices.Sorted(maps.Keys(r.Split)) {
-		faults = append(faults, c.checkPool(path+".split."+pool, pool)...)
+		faults = append(faults, c.checkPool(path+".split."+pool, pool, pools)...)
 	}
 	if b := r.BlueGreen; b != nil {
-		faults = append(faults, c.checkPool(path+".blue_green.blue", b.Blue)...)
-		faults = append(faults, c.checkPool(path+".blue_green.green", b.Green)...)
+		faults = append(faults, c.checkPool(path+".blue_green.blue", b.Blue, pools)...)
+		faults = append(faults, c.checkPool(path+".blue_green.green", b.Green, pools)...)
 		if b.Blue == b.Green && b.Blue != "" {
 			faults = append(faults, c.Fault(path+".blue_green.green", path+".blue_green has "+b.Green+" on both sides", "name two pools"))
 		}
 	}
 	for _, pool := range slices.Sorted(maps.Keys(r.Shadow)) {
 		at := path + ".shadow." + pool
-		faults = append(faults, c.checkPool(at, pool)...)
+		faults = append(faults, c.checkPool(at, pool, pools)...)
 		if r.serves(pool) {
 			faults = append(faults, c.Fault(at, at+" also serves the route", "name a pool that clients get no answers from, or remove the shadow"))
 		}
@@ -194,10 +195,10 @@ func (r *Route) serves(pool string) bool {
 }
 
 // checkPool sees to it that a pool named at path is there.
-func (c *Config) checkPool(path, name string) Faults {
+func (c *Config) checkPool(path, name string, pools []string) Faults {
 	if _, known := c.Pools[name]; known || name == "" {
 		return nil
 	}
 	return Faults{c.Fault(path, fmt.Sprintf("%s: there is no pool %q", path, name),
-		didYouMean(name, slices.Collect(maps.Keys(c.Pools))))}
+		didYouMean(name, pools))}
 }
