@@ -205,7 +205,7 @@ func TestAliasesAreBounded(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "use fewer aliases") {
 			t.Errorf("%s: %.200v", what, err)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%s took %v", what, took)
 		}
 	}
@@ -234,7 +234,7 @@ func TestHostileFiles(t *testing.T) {
 		if _, err := Parse("c.yaml", []byte(src), noEnv); err == nil || len(src) > maxDocument {
 			t.Errorf("%s: taken, or too long to say (%d bytes)", what, len(src))
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%s took %v", what, took)
 		}
 	}
