@@ -22,6 +22,7 @@ type exchange struct {
 	absoluteHost []byte // the authority of a target in absolute form; it replaces Host
 	target       []byte // path and query, as they go on
 	path         []byte
+	hops         uint64 // what is left of Max-Forwards, where it counts
 	body         upstream.Body
 	prefix       []byte // what was read of the body before it is forwarded, without framing
 	store        []byte // where a chunked prefix is put together

@@ -11,6 +11,7 @@ import (
 // The field lines that every message gets on its way.
 const (
 	viaLine    = "Via: 1.1 mlproxy\r\n"
+	viaLine10  = "Via: 1.0 mlproxy\r\n"
 	shadowLine = "X-MLProxy-Shadow: true\r\n"
 )
 
@@ -40,8 +41,8 @@ func (x *exchange) appendRequest(dst []byte, to *destination) []byte {
 		}
 	}
 	dst = appendLines(dst, x.req.Fields[from:])
-	dst = x.appendForwarded(dst)
-	dst = append(dst, viaLine...)
+	dst = x.appendHops(x.appendForwarded(dst))
+	dst = appendVia(dst, x.req.Minor)
 	if to.copied {
 		dst = append(dst, shadowLine...)
 	}
@@ -76,6 +77,8 @@ func (x *exchange) dropsFromRequest(f *upstream.Field) bool {
 	switch f.Kind {
 	case upstream.Expect, upstream.RequestID, upstream.ForwardedFor:
 		return true
+	case upstream.MaxForwards:
+		return x.counted() || x.req.Hop(f)
 	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.MLProxy:
 		return !x.trusted
 	}
@@ -153,9 +156,21 @@ func (x *exchange) dropsFromAnswer(f *upstream.Field) bool {
 	return x.ans.Hop(f)
 }
 
+// appendVia says by which version the message came that goes on (RFC 9110, section 7.6.3).
+func appendVia(dst []byte, minor int) []byte {
+	if minor == 0 {
+		return append(dst, viaLine10...)
+	}
+	return append(dst, viaLine...)
+}
+
 // appendSigned adds what every answer says of its way, and of what becomes of the connection.
 func (x *exchange) appendSigned(dst []byte) []byte {
-	dst = append(dst, viaLine...)
+	minor := 1
+	if x.seen.Answered {
+		minor = x.ans.Minor
+	}
+	dst = appendVia(dst, minor)
 	dst = appendField(dst, "X-Request-ID: ", x.id.bytes())
 	if x.version != nil {
 		dst = append(append(append(dst, "X-MLProxy-Pool: "...), x.version.Pool.Name...), crlf...)

@@ -9,7 +9,7 @@ import (
 
 // match finds the route, or the routes among which the body's model decides.
 func (x *exchange) match() bool {
-	if !x.aim() {
+	if !x.aim() || !x.mayTravel() {
 		return false
 	}
 	if x.req.Framing == upstream.ByLength && x.req.Length > x.limits.maxBody {

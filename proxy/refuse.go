@@ -104,13 +104,18 @@ func (x *exchange) refuse(reason monitor.Reason, detail string) bool {
 	if string(x.req.Method) != "HEAD" {
 		b = append(b, body...)
 	}
-	x.out.buf = b
+	x.sendOwn(b)
+	return false
+}
+
+// sendOwn sends an answer of our own, which began in x.out.buf.
+func (x *exchange) sendOwn(answer []byte) {
+	x.out.buf = answer
 	x.conn.wire.WriteWithin(defaultBodyIdle)
 	if x.out.flush() != nil {
 		x.conn.closing = true
 	}
 	x.conn.wire.WriteWithin(0)
-	return false
 }
 
 // problem is the body of an error of our own. Nothing of the request is in it but an ID that is safe to quote.

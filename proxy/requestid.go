@@ -22,11 +22,21 @@ func (id *requestID) bytes() []byte { return id.buf[:id.n] }
 
 // take settles the ID of x.
 func (id *requestID) take(x *exchange) {
-	if given := x.req.Value(upstream.RequestID); x.trusted && len(given) > 0 && len(given) <= maxRequestID {
+	if given := x.req.Value(upstream.RequestID); x.trusted && believable(given) {
 		id.n = copy(id.buf[:], given)
 		return
 	}
 	id.n = putUUID(id.buf[:], x.began)
+}
+
+// believable says that an ID may be kept, and quoted in logs and in JSON as it is.
+func believable(id []byte) bool {
+	for _, c := range id {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(id) > 0 && len(id) <= maxRequestID
 }
 
 // putUUID writes a UUIDv7 as text: 48 bits of milliseconds, and 74 random ones.

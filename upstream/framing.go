@@ -7,11 +7,8 @@ func (h *Head) frameRequest() *HeadError {
 	if err := h.checkHost(); err != nil {
 		return err
 	}
-	if expect := h.Value(Expect); expect != nil {
-		if !equalFold(expect, "100-continue") {
-			return &HeadError{417, "the only expectation served is 100-continue"}
-		}
-		h.Expect = h.Minor == 1
+	if err := h.checkExpect(); err != nil {
+		return err
 	}
 	h.Close = h.Close || h.Minor == 0 && !h.keepAlive
 	h.Framing = NoBody
@@ -19,6 +16,20 @@ func (h *Head) frameRequest() *HeadError {
 		return h.frameChunked()
 	}
 	return h.frameLength()
+}
+
+// checkExpect takes 100-continue and nothing else, whatever the number of fields (RFC 9110, section 10.1.1).
+func (h *Head) checkExpect() *HeadError {
+	if !h.Has(Expect) {
+		return nil
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.Kind == Expect && !equalFold(f.Value, "100-continue") {
+			return &HeadError{417, "the only expectation served is 100-continue"}
+		}
+	}
+	h.Expect = h.Minor == 1
+	return nil
 }
 
 // frameAnswer decides how the answer's body ends (RFC 9112, section 6.3).
