@@ -45,6 +45,11 @@ var (
 // start serves a config until the test ends. If the test has not ended the process by then, SIGTERM must.
 func start(t *testing.T, config string) *running {
 	t.Helper()
+	return run(t, mlproxy, config)
+}
+
+func run(t *testing.T, binary, config string) *running {
+	t.Helper()
 	r := &running{t: t, file: filepath.Join(t.TempDir(), "config.yaml"), ended: make(chan struct{})}
 	r.rewrite(config)
 	r.cmd = exec.Command(binary, "serve", "-c", r.file)
@@ -152,13 +157,19 @@ func (r *running) reload() (status int, text string) {
 // call asks the admin listener.
 func (r *running) call(method, path, body string) (status int, text string) {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), method, "http://"+r.admin+path, strings.NewReader(body))
-	must(r.t, err)
+	return call(r.t, method, "http://"+r.admin+path, body)
+}
+
+// call sends one request on a connection of its own.
+func call(t *testing.T, method, url, body string) (status int, text string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	must(t, err)
 	answer, err := outside.Do(request)
-	must(r.t, err)
+	must(t, err)
 	defer answer.Body.Close()
 	content, err := io.ReadAll(answer.Body)
-	must(r.t, err)
+	must(t, err)
 	return answer.StatusCode, string(content)
 }
 
@@ -175,7 +186,7 @@ func (r *running) status() *admin.Status {
 // cli runs the program's command line against the running process, holds its exit code and returns all it printed.
 func (r *running) cli(code int, args ...string) string {
 	r.t.Helper()
-	out, err := exec.Command(binary, append(args, "--admin", "http://"+r.admin)...).CombinedOutput()
+	out, err := exec.Command(swift, append(args, "--admin", "http://"+r.admin)...).CombinedOutput()
 	if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
 		r.t.Fatal(err)
 	} else if err != nil && failed.ExitCode() != code || err == nil && code != 0 {

@@ -4,26 +4,12 @@ import (
 	"fmt"
 	"math"
 	"testing"
-
-	"mlproxy/modeltest"
 )
-
-// models are three versions of a model, and the head of a config that names their pools.
-func models(t *testing.T) (servers map[string]*modeltest.Server, pools string) {
-	t.Helper()
-	servers, pools = map[string]*modeltest.Server{}, "pools:\n"
-	for _, name := range []string{"stable", "canary", "next"} {
-		s := serve(t, modeltest.Options{})
-		servers[name] = s
-		pools += fmt.Sprintf("  %s: {endpoints: [%q]}\n", name, s.URL)
-	}
-	return servers, pools
-}
 
 // Of 100,000 requests every version gets its share: in any 1,000 that one client sends, in the long run, and by everybody's count.
 func TestSplitIsRealised(t *testing.T) {
-	servers, pools := models(t)
-	r := start(t, pools+"routes:\n  iris: {match: {path: /}, split: {stable: 70, canary: 25, next: 5}}\n")
+	servers, pools := versions(t)
+	r := run(t, swift, pools+"routes:\n  iris: {match: {path: /}, split: {stable: 70, canary: 25, next: 5}}\n")
 	share := map[string]float64{"stable": 0.70, "canary": 0.25, "next": 0.05}
 
 	const alone, total = 10_000, 100_000
@@ -46,7 +32,7 @@ func TestSplitIsRealised(t *testing.T) {
 				t.Errorf("%s counts %d requests for %s, the clients count %d", who, count, pool, got[pool])
 			}
 		}
-		f("the model server", int(servers[pool].Stats().Finished))
+		f("the model server", int(servers[pool].stats(t).Finished))
 		f("mlproxy_requests_total", m.sum("mlproxy_requests_total", "route=iris", "pool="+pool, "code=200"))
 		f("mlproxy_assignments_total", m.sum("mlproxy_assignments_total", "route=iris", "pool="+pool, "by=rotation"))
 	}
@@ -71,7 +57,7 @@ func worstWindow(answers []answer, pool string, share float64, size int) (worst 
 
 // From 5 to 10%: users move to the canary and nowhere else, and every replica says the same of every user.
 func TestStickyUsersMoveOnlyToTheCanary(t *testing.T) {
-	servers, pools := models(t)
+	servers, pools := versions(t)
 	config := func(stable, canary int) string {
 		return pools + fmt.Sprintf("routes:\n  iris: {match: {path: /}, sticky: [header:X-User-ID], split: {stable: %d, canary: %d, next: 0}}\n", stable, canary)
 	}
@@ -83,7 +69,7 @@ func TestStickyUsersMoveOnlyToTheCanary(t *testing.T) {
 			t.Errorf("%s: %d of %d users, want about %g", what, got, users, want)
 		}
 	}
-	one := start(t, config(95, 5))
+	one := run(t, swift, config(95, 5))
 	before := one.ask(users, 8, user)
 	near("canary at 5%", byPool(before)["canary"], 0.05)
 
@@ -102,20 +88,20 @@ func TestStickyUsersMoveOnlyToTheCanary(t *testing.T) {
 	near("moved", moved, 0.05)
 	one.awaitSum(2*users, "mlproxy_assignments_total", "route=iris", "by=key")
 
-	other := start(t, config(90, 10))
+	other := run(t, swift, config(90, 10))
 	for i, a := range other.ask(users, 5, user) {
 		if a.pool != after[i].pool {
 			t.Fatalf("user %d is with %s here and with %s there", i, after[i].pool, a.pool)
 		}
 	}
-	if n := servers["next"].Stats().Begun; n != 0 {
+	if n := servers["next"].stats(t).Begun; n != 0 {
 		t.Errorf("a pool of weight 0 got %d requests", n)
 	}
 }
 
 // A pool of weight 0 gets what trusted callers send to it by name, and nothing else.
 func TestWeightZeroIsForForcedRequestsOnly(t *testing.T) {
-	servers, pools := models(t)
+	servers, pools := versions(t)
 	route := "routes:\n  iris: {match: {path: /}, split: {stable: 1, canary: 1, next: 0}, force: {header: X-MLProxy-Pool}}\n"
 	r := start(t, pools+route+"trusted_proxies: [127.0.0.0/8]\n")
 	const n = 200
@@ -125,7 +111,7 @@ func TestWeightZeroIsForForcedRequestsOnly(t *testing.T) {
 		must(t, equal(what+": answers of next", byPool(answers)["next"], next))
 		r.awaitSum(byForce, "mlproxy_assignments_total", "pool=next")
 		r.awaitSum(byForce, "mlproxy_assignments_total", "by=force")
-		must(t, equal(what+": requests at next", int(servers["next"].Stats().Begun), byForce))
+		must(t, equal(what+": requests at next", int(servers["next"].stats(t).Begun), byForce))
 	}
 	f("unforced", r.ask(n, 1, func(int) string { return infer() }), 0, 0)
 	f("forced", r.ask(n, 1, forced), n, n)

@@ -20,15 +20,6 @@ const inferPath = "/v2/models/iris/infer"
 
 var setosa = string(modeltest.InferBody([][]float64{{5.1, 3.5, 1.4, 0.2}}))
 
-// serve starts a model server until the test ends.
-func serve(t *testing.T, o modeltest.Options) *modeltest.Server {
-	t.Helper()
-	s, err := modeltest.Start(o)
-	must(t, err)
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 // infer is a request as it goes on the wire, with further field lines.
 func infer(lines ...string) string {
 	head := []string{"POST " + inferPath + " HTTP/1.1", "Host: models.example"}
