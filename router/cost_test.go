@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -57,6 +58,9 @@ func TestRoutingAllocatesNothing(t *testing.T) {
 			t.Error("no match")
 		}
 	})
+	long := bytes.Repeat(post, 100)
+	get := matching(t, map[string]config.Match{"get": {Methods: []string{"GET"}}})
+	f("Match of a long method", func() { get.Match(host, long, path, head) })
 	f("Key from a header", func() { r.Key(head, nil, nil) })
 	cookies := &fields{"cookie": []byte(`a=b; uid="user-1"`)}
 	f("Key from a cookie", func() { r.Key(cookies, nil, nil) })

@@ -25,12 +25,7 @@ func (r *rule) holds(method []byte, f Fields) bool {
 }
 
 func (r *rule) allows(method []byte) bool {
-	for _, m := range r.methods {
-		if string(method) == m {
-			return true
-		}
-	}
-	return len(r.methods) == 0
+	return len(r.methods) == 0 || slices.ContainsFunc(r.methods, func(m string) bool { return string(method) == m })
 }
 
 func (r *rule) describes(f Fields) bool {
