@@ -166,6 +166,20 @@ func TestQuantile(t *testing.T) {
 	f(1, 2, bucket{1, 10}, bucket{2, 20}, bucket{inf, 20})
 }
 
+func TestSeconds(t *testing.T) {
+	f := func(in float64, want string) {
+		t.Helper()
+		if got := seconds(in); got != want {
+			t.Errorf("%v: got %s, want %s", in, got, want)
+		}
+	}
+	f(math.NaN(), "-")
+	f(0, "0s")
+	f(0.0002459991, "246µs")
+	f(0.0131994, "13.2ms")
+	f(4e-6, "4µs")
+}
+
 func TestParseMetricsRefuses(t *testing.T) {
 	if _, err := parseMetrics(strings.NewReader("<html>\n")); err == nil {
 		t.Error("HTML was taken for metrics")

@@ -60,6 +60,9 @@ func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "-"
 	}
-	digit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-9)))-2)
-	return time.Duration(math.Round(s/digit) * digit * 1e9).String()
+	d, unit := time.Duration(s*float64(time.Second)), time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }
