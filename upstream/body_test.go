@@ -190,6 +190,9 @@ func TestChunkedMalformed(t *testing.T) {
 	} {
 		f(size + "\r\nhello\r\n0\r\n\r\n")
 	}
+	f("\r\n\r\n") // no size is not zero
+	f(";a\r\n\r\n")
+	f("5\r\nhello\r\n\r\n\r\n")
 	// 2.2 and 7.1: lines end in CRLF
 	f("5\nhello\r\n0\r\n\r\n")
 	f("5\r\nhello\n0\r\n\r\n")

@@ -85,26 +85,38 @@ func TestSendTimesOut(t *testing.T) {
 	f := func(what string, do func(*net.TCPConn), status int) {
 		t.Helper()
 		s := serve(t)
-		set := NewEndpoints()
-		run(t, set.Run)
-		e := set.Get(Copies, "a", s.url)
-		got := later(func() sent { return sendTo(e, "GET", time.Now().Add(5*Tick)) })
-		do(s.next())
+		e := endpoint(t, s.url)
+		came := make(chan bool, 1)
+		got := later(func() sent {
+			status, err := e.Send(&Options{}, "GET", []byte(request), time.Now().Add(time.Hour), func([]byte) {
+				select {
+				case came <- true:
+				default:
+				}
+			})
+			return sent{status: status, err: err}
+		})
+		peer := s.next()
+		receive(t, peer, request)
+		done := later(func() bool { do(peer); return true })
+		if status > 0 {
+			<-came
+		}
+		pass(e.watch, 2*time.Hour)
 		if g := <-got; g.err != ErrTimeout || g.status != status { //nolint:errorlint // callers compare it
 			t.Errorf("%s: %v", what, g)
 		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.open != 0 || e.InFlight() != 0 {
+		if <-done; e.open != 0 || e.InFlight() != 0 {
 			t.Errorf("%s: %d open, %d in flight", what, e.open, e.InFlight())
 		}
 	}
-	f("hangs", func(*net.TCPConn) {}, 0)
-	f("hangs in the head", func(p *net.TCPConn) { send(t, p, "HTTP/1.1 200 OK\r\n") }, 0)
-	f("hangs after 100", func(p *net.TCPConn) { send(t, p, "HTTP/1.1 100 x\r\n\r\n") }, 0)
-	f("hangs in the body", func(p *net.TCPConn) { send(t, p, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh") }, 200)
+	says := func(s string) func(*net.TCPConn) { return func(p *net.TCPConn) { _, _ = io.WriteString(p, s) } }
+	f("hangs", says(""), 0)
+	f("hangs in the head", says("HTTP/1.1 200 OK\r\n"), 0)
+	f("hangs after 100", says("HTTP/1.1 100 x\r\n\r\n"), 0)
+	f("hangs in the body", says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh"), 200)
 	f("never ends", func(p *net.TCPConn) { // the flood is handed on piece by piece, until the deadline
-		send(t, p, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+		says("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")(p)
 		for piece := make([]byte, BufferSize); ; {
 			if _, err := p.Write(piece); err != nil {
 				return
