@@ -181,7 +181,7 @@ func (l *load) endWell() []*vegeta.Result {
 			continue
 		}
 		if failed++; failed < 5 {
-			l.t.Errorf("request %d failed: %d %s %s %v", r.Seq, r.Code, r.Error, r.Body, r.Headers)
+			l.t.Errorf("request %d failed after %v: %d %s %s %v", r.Seq, r.Latency, r.Code, r.Error, r.Body, r.Headers)
 		}
 	}
 	if failed > 0 {

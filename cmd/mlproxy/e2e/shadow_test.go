@@ -1,0 +1,177 @@
+package e2e
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"mlproxy/modeltest"
+)
+
+// Who is copied does not depend on who answered: the joint counts are those of independence, and the share is as configured.
+func TestShadowSamplesIndependentlyOfTheSplit(t *testing.T) {
+	var mu sync.Mutex
+	copied := map[string]bool{} // by request ID
+	shadow := serve(t, modeltest.Options{OnRequest: func(r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		copied[r.Header.Get("X-Request-ID")] = true
+	}})
+	live := serveApart(t)
+	r := run(t, swift, fmt.Sprintf(`
+pools:
+  stable: {endpoints: [%[1]q]}
+  canary: {endpoints: [%[1]q]}
+  next:   {endpoints: [%[2]q]}
+routes:
+  iris:
+    match: {path: /}
+    split: {stable: 70, canary: 30}
+    shadow: {next: {sample: 20%%, timeout: 60s, max_in_flight: 100000, max_bytes: 1GiB}}
+`, live, shadow.URL))
+
+	const n, sample = 20_000, 0.20
+	answers := r.ask(n, 8, func(int) string { return infer() })
+	r.awaitSum(n, "mlproxy_requests_total")
+	await(t, "the copies", func() error {
+		return equal("copies", int(shadow.Stats().Finished), r.metrics().sum("mlproxy_shadow_requests_total", "pool=next", "code=200"))
+	})
+	must(t, equal("dropped copies", r.metrics().sum("mlproxy_shadow_dropped_total"), 0))
+	r.end()
+
+	var joint [2][2]float64 // [canary or stable][copied or not]
+	for _, a := range answers {
+		joint[index(a.pool == "canary")][index(copied[a.id])]++
+	}
+	all := joint[0][1] + joint[1][1]
+	if int(all) != len(copied) {
+		t.Errorf("of %d copies, %g have the ID of a live answer", len(copied), all)
+	}
+	// Six standard deviations: chance alone fails this once in 500 million runs.
+	if off := math.Abs(all - sample*n); off > 6*math.Sqrt(n*sample*(1-sample)) {
+		t.Errorf("%g of %d requests were copied, want a share of %g", all, n, sample)
+	}
+	// One degree of freedom: chance alone exceeds 30 once in 20 million runs.
+	if x := chiSquare(joint); x > 30 {
+		t.Errorf("copies depend on the version: chi-square %.1f of %v", x, joint)
+	}
+}
+
+func index(second bool) int {
+	if second {
+		return 1
+	}
+	return 0
+}
+
+// chiSquare is Pearson's statistic of a table of counts against independence.
+func chiSquare(joint [2][2]float64) (x float64) {
+	total := joint[0][0] + joint[0][1] + joint[1][0] + joint[1][1]
+	for i := range 2 {
+		for j := range 2 {
+			expected := (joint[i][0] + joint[i][1]) * (joint[0][j] + joint[1][j]) / total
+			x += (joint[i][j] - expected) * (joint[i][j] - expected) / expected
+		}
+	}
+	return x
+}
+
+// Whatever a shadow does, every live request is answered well, what is not copied is counted by reason, and memory stays.
+func TestBrokenShadowsHurtNobody(t *testing.T) {
+	live, hang, full, reset, flood, small := serve(t, modeltest.Options{}), serve(t, modeltest.Options{}), serve(t, modeltest.Options{}),
+		serve(t, modeltest.Options{}), serve(t, modeltest.Options{}), serve(t, modeltest.Options{})
+	must(t, hang.Misbehave("hang"))
+	must(t, full.Misbehave("hang"))
+	must(t, reset.Misbehave("reset"))
+	must(t, flood.Misbehave("flood"))
+	r := start(t, fmt.Sprintf(`
+pools:
+  live:   {endpoints: [%q]}
+  hang:   {endpoints: [%q]}
+  full:   {endpoints: [%q]}
+  reset:  {endpoints: [%q]}
+  flood:  {endpoints: [%q]}
+  small:  {endpoints: [%q]}
+  absent: {endpoints: [%q]}
+routes:
+  iris:
+    match: {path: /}
+    split: {live: 1}
+    shadow:
+      hang:   {sample: 100%%, timeout: 1h, max_in_flight: 32}
+      full:   {sample: 100%%, timeout: 1h, max_in_flight: 1000, max_bytes: 1MiB}
+      reset:  {sample: 100%%, timeout: 1h}
+      flood:  {sample: 100%%, timeout: 100ms, max_in_flight: 1}
+      small:  {sample: 100%%, timeout: 1h, max_body: 1KiB}
+      absent: {sample: 100%%, timeout: 1h}
+`, live.URL, hang.URL, full.URL, reset.URL, flood.URL, small.URL, dead(t)))
+
+	body := setosa + strings.Repeat(" ", 64<<10-len(setosa))
+	l := r.load(300, inferPath, body)
+	l.more(100) // connections and buffers are there
+	grew := r.growth(func() { l.more(900) })
+	n := len(l.endWell())
+	_, text := r.call("GET", "/metrics", "")
+	for line := range strings.Lines(text) { if strings.HasPrefix(line, "mlproxy_err") || strings.HasPrefix(line, "mlproxy_requests_t") || strings.HasPrefix(line, "mlproxy_shadow_dr") || strings.HasPrefix(line, "mlproxy_conn") { t.Log(line) } }
+	r.awaitSum(n, "mlproxy_requests_total", "pool=live", "code=200")
+	t.Logf("%d requests; memory grew by %d KiB", n, grew>>10)
+	if grew > 64<<20 {
+		t.Errorf("memory grew by %d bytes", grew)
+	}
+	must(t, equal("requests of live", int(live.Stats().Finished), n))
+
+	const held = 15 // copies of 64 KiB and their heads, in 1 MiB
+	r.awaitSum(n-32, "mlproxy_shadow_dropped_total", "pool=hang", "reason=in_flight")
+	must(t, equal("copies that hang", hang.Stats().Running(), 32))
+	r.awaitSum(n-held, "mlproxy_shadow_dropped_total", "pool=full", "reason=bytes")
+	must(t, equal("copies that fill max_bytes", full.Stats().Running(), held))
+	r.awaitSum(n, "mlproxy_shadow_dropped_total", "pool=small", "reason=body_too_large")
+	must(t, equal("copies too large", small.Stats().Begun, 0))
+	f := func(pool, code string) {
+		t.Helper()
+		await(t, "the copies of "+pool, func() error {
+			m := r.metrics()
+			failed := m.sum("mlproxy_shadow_requests_total", "pool="+pool, "code="+code)
+			return equal("copies of "+pool+", sent and dropped", failed+m.sum("mlproxy_shadow_dropped_total", "pool="+pool), n)
+		})
+		m := r.metrics()
+		sent := m.sum("mlproxy_shadow_compared_total", "pool="+pool, "result=error")
+		must(t, equal("failed copies of "+pool, m.sum("mlproxy_shadow_requests_total", "pool="+pool), sent))
+		if sent == 0 {
+			t.Errorf("%s was sent nothing", pool)
+		}
+	}
+	f("reset", "0")
+	f("absent", "0")
+	f("flood", "200")
+	must(t, equal("errors of live traffic", r.metrics().sum("mlproxy_errors_total"), 0))
+}
+
+// A shadow with the same weights agrees with every answer, one with other weights with none that shows them.
+func TestShadowAnswersAreCompared(t *testing.T) {
+	live, same, other := serve(t, modeltest.Options{}), serve(t, modeltest.Options{}),
+		serve(t, modeltest.Options{Models: []string{"iris.2"}})
+	r := start(t, fmt.Sprintf(`
+pools:
+  live:  {endpoints: [%q]}
+  same:  {endpoints: [%q]}
+  other: {endpoints: [%q]}
+routes:
+  iris:
+    match: {path: /}
+    split: {live: 1}
+    shadow:
+      same:  {sample: 100%%, timeout: 1h}
+      other: {sample: 100%%, timeout: 1h}
+`, live.URL, same.URL, other.URL))
+	const n = 50
+	for range n { // one after the other, so that nothing is dropped
+		r.ask(1, 1, func(int) string { return infer() })
+	}
+	r.awaitSum(n, "mlproxy_shadow_compared_total", "pool=same", "result=agree")
+	r.awaitSum(n, "mlproxy_shadow_compared_total", "pool=other", "result=differ")
+	r.awaitSum(2*n, "mlproxy_shadow_compared_total")
+}
