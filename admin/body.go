@@ -52,12 +52,13 @@ func readActive(r *http.Request) (string, error) {
 // readObject reads a flat JSON object strictly: no member twice, nothing nested, nothing behind it.
 func readObject(r *http.Request, right string) (map[string]any, error) {
 	src, err := io.ReadAll(r.Body)
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
-			Detail: fmt.Sprintf("the body exceeds %d bytes; %s", maxBody, right)}
-	case err != nil:
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, &Problem{
+			Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
+			Detail: fmt.Sprintf("the body exceeds %d bytes; %s", maxBody, right),
+		}
+	}
+	if err != nil {
 		return nil, badRequest("the body did not arrive: %v; send it again", err)
 	}
 	members, err := object(src)

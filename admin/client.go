@@ -16,7 +16,7 @@ import (
 	"mlproxy/control"
 )
 
-// ErrUnreachable: nothing answered at the admin address.
+// ErrUnreachable says that nothing answered at the admin address.
 var ErrUnreachable = errors.New("mlproxy cannot be reached")
 
 // maxAnswer bounds what the client reads, in bytes.

@@ -106,8 +106,10 @@ func authorize(field, file string) error {
 	scheme, given, _ := strings.Cut(field, " ")
 	want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(strings.TrimSpace(given)))
 	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return &Problem{Status: http.StatusUnauthorized, Reason: "unauthorized",
-			Detail: "changes need the token: Authorization: Bearer <content of admin.token_file>, or --token-file"}
+		return &Problem{
+			Status: http.StatusUnauthorized, Reason: "unauthorized",
+			Detail: "changes need the token: Authorization: Bearer <content of admin.token_file>, or --token-file",
+		}
 	}
 	return nil
 }

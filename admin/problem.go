@@ -59,8 +59,7 @@ var meanings = []struct {
 
 // problemOf says how an error is answered.
 func problemOf(err error) *Problem {
-	var p *Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	for _, m := range meanings {
@@ -68,8 +67,7 @@ func problemOf(err error) *Problem {
 			return &Problem{Status: m.status, Reason: m.reason, Detail: err.Error()}
 		}
 	}
-	var faults config.Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[config.Faults](err); ok {
 		return faulty(faults)
 	}
 	return &Problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: err.Error()}

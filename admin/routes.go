@@ -78,8 +78,10 @@ func (s *Server) answer(place methods) http.HandlerFunc {
 
 func (m methods) act(w http.ResponseWriter, r *http.Request) error {
 	if m == nil {
-		return &Problem{Status: http.StatusNotFound, Reason: "not_found",
-			Detail: fmt.Sprintf("there is nothing at %s; GET / lists what there is", r.URL.Path)}
+		return &Problem{
+			Status: http.StatusNotFound, Reason: "not_found",
+			Detail: fmt.Sprintf("there is nothing at %s; GET / lists what there is", r.URL.Path),
+		}
 	}
 	do := m[r.Method]
 	if do == nil && r.Method == http.MethodHead {
@@ -88,8 +90,10 @@ func (m methods) act(w http.ResponseWriter, r *http.Request) error {
 	if do == nil {
 		allow := strings.Join(m.names(), ", ")
 		w.Header().Set("Allow", allow)
-		return &Problem{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed",
-			Detail: fmt.Sprintf("%s does not take %s; use %s", r.URL.Path, r.Method, allow)}
+		return &Problem{
+			Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed",
+			Detail: fmt.Sprintf("%s does not take %s; use %s", r.URL.Path, r.Method, allow),
+		}
 	}
 	return do(w, r)
 }

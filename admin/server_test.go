@@ -87,7 +87,8 @@ routes:
 	if err := d.loop.Begin(source.Update{Origin: "file", Reason: "start", Config: c}); err != nil {
 		t.Fatal(err)
 	}
-	server := New(Options{Loop: d.loop, Metrics: registry.Gatherer(), Version: "v9", Log: log,
+	server := New(Options{
+		Loop: d.loop, Metrics: registry.Gatherer(), Version: "v9", Log: log,
 		Ready:  func() error { return d.notReady },
 		Reload: func(context.Context) error { return d.reloaded },
 		Listen: Listen{Data: []string{"127.0.0.1:8080"}, Admin: ln.Addr().String()},

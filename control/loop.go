@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,6 @@ type Loop struct {
 	router *router.Router
 	log    *slog.Logger
 
-	applied func(*config.Config)
 	orders  chan order
 	stopped chan struct{} // closed when Run has ended
 	state   atomic.Pointer[state]
@@ -25,12 +25,8 @@ type Loop struct {
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
-	return &Loop{estate: estate, router: r, log: log, applied: func(*config.Config) {}, orders: make(chan order), stopped: make(chan struct{})}
+	return &Loop{estate: estate, router: r, log: log, orders: make(chan order), stopped: make(chan struct{})}
 }
-
-// OnApply has f called with every config that came into force, right after its table was swapped in. Call it before Begin;
-// f must not wait.
-func (l *Loop) OnApply(f func(*config.Config)) { l.applied = f }
 
 // Begin applies the first config, so that a table stands before anything listens. Call it once, before Run.
 func (l *Loop) Begin(first source.Update) error {
@@ -108,7 +104,6 @@ func (l *Loop) apply(next *state, by Revision) error {
 	}
 	by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
 	old := l.router.Swap(table)
-	l.applied(merged)
 	table.Publish(l.estate.Registry)
 	l.estate.Retire(old, table)
 
@@ -136,7 +131,7 @@ func (l *Loop) announce(s *state) {
 
 // list is every fault of an error, one a line.
 func list(err error) []string {
-	faults, ok := err.(config.Faults)
+	faults, ok := errors.AsType[config.Faults](err)
 	if !ok {
 		return []string{err.Error()}
 	}

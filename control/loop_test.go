@@ -308,16 +308,6 @@ func TestAnUnchangedFileIsNoRevision(t *testing.T) {
 	}
 }
 
-func TestAppliedConfigsAreHandedOn(t *testing.T) {
-	d := newDesk(t)
-	applied := make(chan *config.Config, 1)
-	d.OnApply(func(c *config.Config) { applied <- c }) // the loop waits for updates: nobody reads it now
-	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 3}), nil, "iris", "2 operator canary: 3, stable: 1")
-	if got := (<-applied).Routes["iris"].Split["canary"]; got != 3 {
-		t.Errorf("handed on: canary %g", got)
-	}
-}
-
 func TestOrdersAfterTheEnd(t *testing.T) {
 	l := New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.DiscardHandler))
 	d := &desk{T: t, Loop: l, up: "http://127.0.0.1:2", down: "http://127.0.0.1:1"}

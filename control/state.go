@@ -100,8 +100,7 @@ func conflicts(file *config.Config, settings map[string]setting) (conflicts conf
 // refusals are why an override cannot lie over a config.
 func refusals(below *config.Config, route string, o config.Override) config.Faults {
 	_, err := config.Merge(below, config.Layer{Origin: operator, Routes: map[string]config.Override{route: o}})
-	var faults config.Faults
-	errors.As(err, &faults)
+	faults, _ := errors.AsType[config.Faults](err)
 	return faults
 }
 

@@ -107,8 +107,10 @@ func (l *Loop) Config() *config.Config {
 
 func (s *state) routeStatus(r *router.Route) RouteStatus {
 	c := r.Config
-	status := RouteStatus{Match: MatchStatus(c.Match), Split: c.Split, Origin: c.Origin,
-		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name)}
+	status := RouteStatus{
+		Match: MatchStatus(c.Match), Split: c.Split, Origin: c.Origin,
+		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name),
+	}
 	if b := c.BlueGreen; b != nil {
 		status.Active = b.Active
 		status.BlueGreen = &BlueGreenStatus{Blue: b.Blue, Green: b.Green, Previous: s.previous[c.Name].Active}

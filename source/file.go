@@ -37,8 +37,8 @@ type File struct {
 
 // watched is what stands behind the path now.
 type watched struct {
-	real string          // the path with every link followed
-	dirs map[string]bool // the directories asked to be watched
+	behind string          // the path with every link followed
+	dirs   map[string]bool // the directories asked to be watched
 }
 
 // NewFile makes a source of the config file at path. Nothing is read yet.
@@ -119,20 +119,20 @@ func (f *File) watch(ctx context.Context, w ears, emit func(Update)) error {
 
 // concerns says whether an event at name may have changed the content: the file itself, or a link on the way to it.
 func (f *File) concerns(name string) bool {
-	if name == f.path || name == f.now.real {
+	if name == f.path || name == f.now.behind {
 		return true
 	}
-	real, err := filepath.EvalSymlinks(f.path)
-	return err != nil || real != f.now.real
+	behind, err := filepath.EvalSymlinks(f.path)
+	return err != nil || behind != f.now.behind
 }
 
 // follow finds what stands behind the path and watches the directories it depends on.
 func (f *File) follow(w ears) {
-	real, err := filepath.EvalSymlinks(f.path)
+	behind, err := filepath.EvalSymlinks(f.path)
 	if err != nil {
-		real = f.path
+		behind = f.path
 	}
-	dirs := map[string]bool{filepath.Dir(f.path): true, filepath.Dir(real): true}
+	dirs := map[string]bool{filepath.Dir(f.path): true, filepath.Dir(behind): true}
 	for dir := range f.now.dirs {
 		if !dirs[dir] {
 			_ = w.remove(dir) // gone already, as a rule
@@ -143,7 +143,7 @@ func (f *File) follow(w ears) {
 			f.log.Warn("cannot watch the config file's folder; looking again later", "folder", dir, "again_in", patrol, "error", err)
 		}
 	}
-	f.now = watched{real: real, dirs: dirs}
+	f.now = watched{behind: behind, dirs: dirs}
 }
 
 func (f *File) emitChange(emit func(Update)) {

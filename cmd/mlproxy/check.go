@@ -68,11 +68,11 @@ func compiled(path string) (*config.Config, error) {
 }
 
 func faultsOf(err error) []fault {
-	var faults config.Faults
-	if !errors.As(err, &faults) {
-		if err == nil {
-			return nil
-		}
+	if err == nil {
+		return nil
+	}
+	faults, ok := errors.AsType[config.Faults](err)
+	if !ok {
 		return []fault{{What: err.Error()}}
 	}
 	list := make([]fault, len(faults))

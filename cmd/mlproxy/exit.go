@@ -4,13 +4,10 @@ import (
 	"errors"
 
 	"mlproxy/admin"
-	"mlproxy/config"
 )
 
-var (
-	// errSaid: the command has already printed what went wrong.
-	errSaid = errors.New("said already")
-)
+// errSaid is for a command that has already printed what went wrong.
+var errSaid = errors.New("said already")
 
 // coded is an error with the exit code it ends the program with.
 type coded struct {
@@ -28,15 +25,12 @@ func invalid(err error) error { return &coded{err, exitConfig} }
 
 // codeOf is the exit code of what a command returned.
 func codeOf(err error) int {
-	var c *coded
-	var faults config.Faults
+	if c, ok := errors.AsType[*coded](err); ok {
+		return c.code
+	}
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &c):
-		return c.code
-	case errors.As(err, &faults):
-		return exitConfig
 	case errors.Is(err, admin.ErrUnreachable):
 		return exitUnreachable
 	}

@@ -64,8 +64,10 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	if err := p.listen(first.Config); err != nil {
 		return nil, err
 	}
-	p.admin = admin.New(admin.Options{Loop: p.loop, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
-		Listen: p.bound(), Version: b.Version, Log: p.log})
+	p.admin = admin.New(admin.Options{
+		Loop: p.loop, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
+		Listen: p.bound(), Version: b.Version, Log: p.log,
+	})
 	return p, nil
 }
 

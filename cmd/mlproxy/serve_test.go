@@ -50,8 +50,10 @@ var bound = regexp.MustCompile(`data\W+([\d.:]+)\W+admin\W+([\d.:]+)`)
 // serve starts model servers and mlproxy, and waits until it serves. The answer to /hold waits for release.
 func serve(t *testing.T, release <-chan struct{}, more ...string) *fleet {
 	t.Helper()
-	f := &fleet{T: t, models: map[string]*httptest.Server{}, config: filepath.Join(t.TempDir(), "config.yaml"),
-		lines: make(chan string, 10000), ended: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}
+	f := &fleet{
+		T: t, models: map[string]*httptest.Server{}, config: filepath.Join(t.TempDir(), "config.yaml"),
+		lines: make(chan string, 10000), ended: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}},
+	}
 	for _, name := range models {
 		f.models[name] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Has("hold") {

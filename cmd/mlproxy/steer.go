@@ -45,8 +45,7 @@ func (s *steering) steer(t *terminal, force bool,
 		return err
 	}
 	revision, err := change(context.Background(), client, control.Change{Route: s.Route, Reason: s.Reason, Force: force})
-	var p *admin.Problem
-	if errors.As(err, &p) && p.Status == http.StatusUnprocessableEntity {
+	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Status == http.StatusUnprocessableEntity {
 		return usage(err)
 	}
 	if err != nil {
