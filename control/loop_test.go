@@ -202,6 +202,7 @@ func TestRollback(t *testing.T) {
 	d.expect("to a dead pool", back("search", false), ErrUnfit, "search", "6 file blue")
 	d.expect("by force", back("search", true), nil, "search", "7 operator green")
 	d.expect("other routes stay", nil, nil, "iris", "7 operator canary: 1, stable: 1")
+	d.expect("after other routes changed", back("iris", false), nil, "iris", "8 file canary: 5, stable: 95")
 }
 
 func TestRollbackOfAFilesChange(t *testing.T) {
@@ -247,6 +248,9 @@ func TestABadFileKeepsWhatIs(t *testing.T) {
 	d.expect("kept", nil, nil, "iris", "1 file canary: 5, stable: 95")
 	if log := d.log.String(); !strings.Contains(log, "keeping revision") || !strings.Contains(log, "config.yaml:3:1") {
 		t.Errorf("the log does not say so: %s", log)
+	}
+	if gauge(t, d.Loop, "mlproxy_config_last_reload_successful") != 0 {
+		t.Error("the gauge does not tell of the broken file")
 	}
 	d.expect("an operator's change", d.split("iris", config.Weights{"stable": 1, "canary": 1}), nil, "iris", "2 operator canary: 1, stable: 1")
 	if d.Status().Reload.OK || gauge(t, d.Loop, "mlproxy_config_last_reload_successful") != 0 {
