@@ -54,56 +54,149 @@ func TestAnswers(t *testing.T) {
 	body := func(lines string) string { return "HTTP/1.1 200 OK\r\n" + lines + "\r\n" }
 	status := func(n int, phrase string) answer {
 		line := fmt.Sprintf("HTTP/1.1 %d %s", n, phrase)
-		return answer{name: "status " + line[9:], rfc: "RFC 9110 15", says: line + "\r\nContent-Length: 2\r\n\r\nok", status: n, sees: []check{first(line), bodyIs("ok")}}
+		return answer{
+			name: "status " + line[9:], rfc: "RFC 9110 15", says: line + "\r\nContent-Length: 2\r\n\r\nok", status: n,
+			sees: []check{first(line), bodyIs("ok")},
+		}
 	}
 	answers(t, []answer{
 		{name: "length", rfc: "RFC 9112 6.2", says: ok, sees: []check{bodyIs("ok"), framed(length)}},
-		{name: "length zero", rfc: "RFC 9112 6.2", says: body("Content-Length: 0\r\n"), sees: []check{bodyIs(""), value("Content-Length", "0")}},
+		{
+			name: "length zero", rfc: "RFC 9112 6.2", says: body("Content-Length: 0\r\n"),
+			sees: []check{bodyIs(""), value("Content-Length", "0")},
+		},
 		{name: "length with leading zeros", rfc: "RFC 9112 6.2", says: body("Content-Length: 002\r\n") + "ok", sees: []check{bodyIs("ok")}},
-		{name: "chunks", rfc: "RFC 9112 7.1", says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\n\r\n", sees: []check{bodyIs("ok"), framed(chunked)}},
-		{name: "chunks in capitals", rfc: "RFC 9112 7", says: body("transfer-encoding: Chunked\r\n") + "2\r\nok\r\n0\r\n\r\n", sees: []check{bodyIs("ok"), framed(chunked)}},
-		{name: "chunks with extensions", rfc: "RFC 9112 7.1.1", says: body("Transfer-Encoding: chunked\r\n") + "2;a=\"b\"\r\nok\r\n0;c\r\n\r\n", sees: []check{bodyIs("ok")}},
+		{
+			name: "chunks", rfc: "RFC 9112 7.1", says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\n\r\n",
+			sees: []check{bodyIs("ok"), framed(chunked)},
+		},
+		{
+			name: "chunks in capitals", rfc: "RFC 9112 7", says: body("transfer-encoding: Chunked\r\n") + "2\r\nok\r\n0\r\n\r\n",
+			sees: []check{bodyIs("ok"), framed(chunked)},
+		},
+		{
+			name: "chunks with extensions", rfc: "RFC 9112 7.1.1",
+			says: body("Transfer-Encoding: chunked\r\n") + "2;a=\"b\"\r\nok\r\n0;c\r\n\r\n", sees: []check{bodyIs("ok")},
+		},
 		{name: "chunks none", rfc: "RFC 9112 7.1", says: body("Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", sees: []check{bodyIs("")}},
-		{name: "chunks with trailers", rfc: "RFC 9112 7.1.2", says: body("Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n") + "2\r\nok\r\n0\r\nX-Sum: 1\r\nx-b: 2\r\n\r\n",
-			sees: []check{bodyIs("ok"), trailers("X-Sum: 1", "x-b: 2")}},
-		{name: "trailers that belong into heads", rfc: "RFC 9110 6.5.1", says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nConnection: close\r\nX-MLProxy-Pool: x\r\nX-A: b\r\n\r\n",
-			sees: []check{bodyIs("ok"), trailers("X-A: b")}},
-		{name: "close", rfc: "RFC 9112 9.6", says: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", sees: []check{bodyIs("ok"), lacks("Connection")}, spoilt: true},
-		{name: "of HTTP/1.0", rfc: "RFC 9110 2.5", says: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", sees: []check{first("HTTP/1.1 200 OK"), bodyIs("ok")}, spoilt: true},
-		{name: "of HTTP/1.0 with keep-alive", rfc: "RFC 9112 9.3", says: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", sees: []check{bodyIs("ok")}},
+		{
+			name: "chunks with trailers", rfc: "RFC 9112 7.1.2",
+			says: body("Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n") + "2\r\nok\r\n0\r\nX-Sum: 1\r\nx-b: 2\r\n\r\n",
+			sees: []check{bodyIs("ok"), trailers("X-Sum: 1", "x-b: 2")},
+		},
+		{
+			name: "trailers that belong into heads", rfc: "RFC 9110 6.5.1",
+			says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nConnection: close\r\nX-MLProxy-Pool: x\r\nX-A: b\r\n\r\n",
+			sees: []check{bodyIs("ok"), trailers("X-A: b")},
+		},
+		{
+			name: "close", rfc: "RFC 9112 9.6", says: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+			sees: []check{bodyIs("ok"), lacks("Connection")}, spoilt: true,
+		},
+		{
+			name: "of HTTP/1.0", rfc: "RFC 9110 2.5", says: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+			sees: []check{first("HTTP/1.1 200 OK"), bodyIs("ok")}, spoilt: true,
+		},
+		{
+			name: "of HTTP/1.0 with keep-alive", rfc: "RFC 9112 9.3",
+			says: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", sees: []check{bodyIs("ok")},
+		},
 		{name: "close among others", rfc: "RFC 9112 9.6", says: body("Connection: x, Close\r\nContent-Length: 2\r\n") + "ok", spoilt: true},
-		{name: "HEAD with length", rfc: "RFC 9110 9.3.2", ask: head, says: body("Content-Length: 500\r\n"), sees: []check{value("Content-Length", "500"), bodyIs("")}},
-		{name: "HEAD with chunks", rfc: "RFC 9110 9.3.2", ask: head, says: body("Transfer-Encoding: chunked\r\n"), sees: []check{bodyIs("")}},
+		{
+			name: "HEAD with length", rfc: "RFC 9110 9.3.2", ask: head, says: body("Content-Length: 500\r\n"),
+			sees: []check{value("Content-Length", "500"), bodyIs("")},
+		},
+		{
+			name: "HEAD with chunks", rfc: "RFC 9110 9.3.2", ask: head, says: body("Transfer-Encoding: chunked\r\n"),
+			sees: []check{bodyIs("")},
+		},
 		{name: "HEAD with neither", rfc: "RFC 9110 9.3.2", ask: head, says: body(""), sees: []check{bodyIs("")}},
 		{name: "HEAD with a body", rfc: "RFC 9110 9.3.2", ask: head, says: ok, sees: []check{bodyIs("")}, spoilt: true},
-		{name: "HEAD of 404", rfc: "RFC 9110 9.3.2", ask: head, says: "HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n", status: 404, sees: []check{value("Content-Length", "5")}},
-		{name: "204", rfc: "RFC 9110 15.3.5", says: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, sees: []check{lacks("Content-Length", "Transfer-Encoding")}},
-		{name: "204 with length zero", rfc: "RFC 9110 8.6", says: "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", status: 204, sees: []check{lacks("Content-Length")}},
-		{name: "204 with a body", rfc: "RFC 9112 6.3", says: "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", status: 204, sees: []check{lacks("Content-Length")}, spoilt: true},
-		{name: "204 with chunks", rfc: "RFC 9112 6.1", says: "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: 204, sees: []check{lacks("Transfer-Encoding")}, spoilt: true},
-		{name: "304", rfc: "RFC 9110 15.4.5", says: "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", status: 304, sees: []check{has("ETag: \"x\"")}},
-		{name: "304 with length", rfc: "RFC 9110 8.6", says: "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n", status: 304, sees: []check{value("Content-Length", "500")}},
-		{name: "304 with a body", rfc: "RFC 9112 6.3", says: "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok", status: 304, spoilt: true},
+		{
+			name: "HEAD of 404", rfc: "RFC 9110 9.3.2", ask: head, says: "HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n", status: 404,
+			sees: []check{value("Content-Length", "5")},
+		},
+		{
+			name: "204", rfc: "RFC 9110 15.3.5", says: "HTTP/1.1 204 No Content\r\n\r\n", status: 204,
+			sees: []check{lacks("Content-Length", "Transfer-Encoding")},
+		},
+		{
+			name: "204 with length zero", rfc: "RFC 9110 8.6", says: "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", status: 204,
+			sees: []check{lacks("Content-Length")},
+		},
+		{
+			name: "204 with a body", rfc: "RFC 9112 6.3", says: "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", status: 204,
+			sees: []check{lacks("Content-Length")}, spoilt: true,
+		},
+		{
+			name: "204 with chunks", rfc: "RFC 9112 6.1",
+			says: "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: 204,
+			sees: []check{lacks("Transfer-Encoding")}, spoilt: true,
+		},
+		{
+			name: "304", rfc: "RFC 9110 15.4.5", says: "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", status: 304,
+			sees: []check{has("ETag: \"x\"")},
+		},
+		{
+			name: "304 with length", rfc: "RFC 9110 8.6", says: "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n", status: 304,
+			sees: []check{value("Content-Length", "500")},
+		},
+		{
+			name: "304 with a body", rfc: "RFC 9112 6.3",
+			says: "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok", status: 304, spoilt: true,
+		},
 		{name: "205", rfc: "RFC 9110 15.3.6", says: "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", status: 205},
 		{name: "stray bytes", rfc: "RELIABILITY 4", says: ok + "x", sees: []check{bodyIs("ok")}, spoilt: true},
-		{name: "stray answer", rfc: "RELIABILITY 4", says: ok + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", sees: []check{bodyIs("ok")}, spoilt: true},
+		{
+			name: "stray answer", rfc: "RELIABILITY 4", says: ok + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+			sees: []check{bodyIs("ok")}, spoilt: true,
+		},
 		{name: "stray CRLF", rfc: "RELIABILITY 4", says: ok + "\r\n", sees: []check{bodyIs("ok")}, spoilt: true},
-		{name: "stray bytes after chunks", rfc: "RELIABILITY 4", says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\n\r\nx", sees: []check{bodyIs("ok")}, spoilt: true},
+		{
+			name: "stray bytes after chunks", rfc: "RELIABILITY 4", says: body("Transfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\n\r\nx",
+			sees: []check{bodyIs("ok")}, spoilt: true,
+		},
 		{name: "stray bytes after no body", rfc: "RELIABILITY 4", says: body("Content-Length: 0\r\n") + "x", spoilt: true},
-		{name: "nothing is invented", rfc: "DESIGN 6 Headers", says: ok, sees: []check{lacks("Date", "Content-Type", "Server", "Connection", "Cache-Control")}},
-		{name: "Date and Content-Type pass", rfc: "RELIABILITY 2", says: body("Date: x\r\nContent-Type: y\r\nServer: z\r\nContent-Length: 0\r\n"), sees: []check{has("Date: x"), has("Content-Type: y"), has("Server: z")}},
-		{name: "order, case and duplicates", rfc: "DESIGN 6 Headers", says: body("x-B: 1\r\nSet-Cookie: a\r\nContent-Length:  0\r\nX-b:2\r\nSet-Cookie: b\r\n"),
-			sees: []check{inOrder("x-B: 1", "Set-Cookie: a", "Content-Length:  0", "X-b:2", "Set-Cookie: b")}},
-		{name: "obs-text passes", rfc: "RFC 9110 5.5", says: body("X-A: \xff\xfe\r\nContent-Length: 0\r\n"), sees: []check{has("X-A: \xff\xfe")}},
-		{name: "Content-Encoding is not touched", rfc: "DESIGN 6 Headers", says: body("Content-Encoding: gzip\r\nContent-Length: 3\r\n") + "\x1f\x8b\x00", sees: []check{has("Content-Encoding: gzip"), bodyIs("\x1f\x8b\x00")}},
+		{
+			name: "nothing is invented", rfc: "DESIGN 6 Headers", says: ok,
+			sees: []check{lacks("Date", "Content-Type", "Server", "Connection", "Cache-Control")},
+		},
+		{
+			name: "Date and Content-Type pass", rfc: "RELIABILITY 2",
+			says: body("Date: x\r\nContent-Type: y\r\nServer: z\r\nContent-Length: 0\r\n"),
+			sees: []check{has("Date: x"), has("Content-Type: y"), has("Server: z")},
+		},
+		{
+			name: "order, case and duplicates", rfc: "DESIGN 6 Headers",
+			says: body("x-B: 1\r\nSet-Cookie: a\r\nContent-Length:  0\r\nX-b:2\r\nSet-Cookie: b\r\n"),
+			sees: []check{inOrder("x-B: 1", "Set-Cookie: a", "Content-Length:  0", "X-b:2", "Set-Cookie: b")},
+		},
+		{
+			name: "obs-text passes", rfc: "RFC 9110 5.5", says: body("X-A: \xff\xfe\r\nContent-Length: 0\r\n"),
+			sees: []check{has("X-A: \xff\xfe")},
+		},
+		{
+			name: "Content-Encoding is not touched", rfc: "DESIGN 6 Headers",
+			says: body("Content-Encoding: gzip\r\nContent-Length: 3\r\n") + "\x1f\x8b\x00",
+			sees: []check{has("Content-Encoding: gzip"), bodyIs("\x1f\x8b\x00")},
+		},
 		{name: "no phrase", rfc: "RFC 9112 4", says: "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", sees: []check{first("HTTP/1.1 200 ")}},
-		{name: "no phrase, no space", rfc: "RFC 9112 4", says: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", sees: []check{first("HTTP/1.1 200 ")}},
+		{
+			name: "no phrase, no space", rfc: "RFC 9112 4", says: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
+			sees: []check{first("HTTP/1.1 200 ")},
+		},
 		status(201, "Created"), status(206, "Partial Content"), status(299, "Odd"), status(302, "Found"), status(400, "Bad"), status(401, "Who"),
 		status(407, "Proxy"), status(418, "Teapot"), status(429, "Slow down"), status(500, "Oops \xfc"), status(502, "Theirs"), status(503, "Busy"),
 		status(504, "Late"), status(599, "Odd"), status(600, "Odder"), status(999, "Oddest"),
 		{name: "100", rfc: "RFC 9110 15.2", says: "HTTP/1.1 100 Continue\r\n\r\n" + ok, sees: []check{bodyIs("ok")}},
-		{name: "100 often", rfc: "RFC 9110 15.2", says: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 20) + ok, sees: []check{bodyIs("ok")}},
-		{name: "100 with a length", rfc: "RFC 9112 6.3", says: "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n" + ok, sees: []check{bodyIs("ok")}},
+		{
+			name: "100 often", rfc: "RFC 9110 15.2", says: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 20) + ok,
+			sees: []check{bodyIs("ok")},
+		},
+		{
+			name: "100 with a length", rfc: "RFC 9112 6.3", says: "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n" + ok,
+			sees: []check{bodyIs("ok")},
+		},
 	})
 }
 

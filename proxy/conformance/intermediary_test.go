@@ -38,7 +38,10 @@ func TestHopByHop(t *testing.T) {
 	}
 	l := func(lines ...string) []string { return lines }
 	answers := func(name, head string, sees ...check) request {
-		return request{name: name, rfc: rfc, send: get(), want: "200", answer: "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 2\r\n\r\nok", sees: sees}
+		return request{
+			name: name, rfc: rfc, send: get(), want: "200", answer: "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 2\r\n\r\nok",
+			sees: sees,
+		}
 	}
 	requests(t, world{}, []request{
 		gone("Connection keep-alive", l("Connection: keep-alive"), "Connection"),
@@ -61,9 +64,15 @@ func TestHopByHop(t *testing.T) {
 		stays("nominated is not a prefix", l("Connection: X-A", "X-AB: c", "X: d"), "X-AB: c", "X: d"),
 		stays("not nominated beside", l("Connection: X-A", "X-A: b", "Accept: c"), "Accept: c"),
 		stays("traceparent", l("traceparent: 00-x"), "traceparent: 00-x"),
-		{name: "X-Forwarded-For nominated", rfc: "RELIABILITY 2", send: get("Connection: X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, Via"), want: "200",
-			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Host", "a.example"), value("X-Forwarded-Proto", "http")}},
-		{name: "X-Request-ID nominated", rfc: "RELIABILITY 2", send: get("Connection: X-Request-ID"), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}},
+		{
+			name: "X-Forwarded-For nominated", rfc: "RELIABILITY 2",
+			send: get("Connection: X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, Via"), want: "200",
+			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Host", "a.example"), value("X-Forwarded-Proto", "http")},
+		},
+		{
+			name: "X-Request-ID nominated", rfc: "RELIABILITY 2", send: get("Connection: X-Request-ID"), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)},
+		},
 		answers("answer Connection", "Connection: keep-alive\r\n", lacks("Connection")),
 		answers("answer Keep-Alive", "Keep-Alive: timeout=5\r\n", lacks("Keep-Alive")),
 		answers("answer Proxy-Connection", "Proxy-Connection: keep-alive\r\n", lacks("Proxy-Connection")),
@@ -78,28 +87,75 @@ func TestHopByHop(t *testing.T) {
 
 func TestForwarding(t *testing.T) {
 	requests(t, world{}, []request{
-		{name: "Via on both sides", rfc: "RFC 9110 7.6.3", send: get(), want: "200", got: []check{value("Via", "1.1 mlproxy")}, sees: []check{value("Via", "1.1 mlproxy")}},
-		{name: "Via of HTTP/1.0", rfc: "RFC 9110 7.6.3", send: "GET /~ HTTP/1.0\r\nHost: a\r\n\r\n", want: "200", got: []check{value("Via", "1.0 mlproxy")}},
-		{name: "Via of an answer of HTTP/1.0", rfc: "RFC 9110 7.6.3", send: get(), want: "200", answer: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", sees: []check{value("Via", "1.0 mlproxy")}},
-		{name: "Via is added behind", rfc: "RFC 9110 7.6.3", send: get("Via: 1.0 fred"), want: "200", got: []check{inOrder("Via: 1.0 fred", "Via: 1.1 mlproxy")}},
-		{name: "Via of the model server stays", rfc: "RFC 9110 7.6.3", send: get(), want: "200", answer: "HTTP/1.1 200 OK\r\nVia: 1.1 x\r\nContent-Length: 0\r\n\r\n",
-			sees: []check{inOrder("Via: 1.1 x", "Via: 1.1 mlproxy")}},
-		{name: "X-Forwarded set", rfc: "DESIGN 6 Headers", send: get(), want: "200",
-			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")}},
-		{name: "X-Forwarded forged", rfc: "DESIGN 6 Headers", send: get("X-Forwarded-For: 1.2.3.4", "x-forwarded-for: 5.6.7.8", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil"), want: "200",
-			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")}},
-		{name: "X-Request-ID made", rfc: "DESIGN 6 Headers", send: get(), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}, sees: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-Request-ID forged", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: mine"), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}, sees: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-Request-ID of the model server is not the answer's", rfc: "DESIGN 6 Headers", send: get(), want: "200",
-			answer: "HTTP/1.1 200 OK\r\nX-Request-ID: theirs\r\nContent-Length: 0\r\n\r\n", sees: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-MLProxy fields forged", rfc: "DESIGN 6 Headers", send: get("X-MLProxy-Pool: c1", "x-mlproxy-shadow: true", "X-MLPROXY-ERROR: x"), want: "200",
-			got: []check{lacks("X-MLProxy-Pool", "X-MLProxy-Shadow", "X-MLProxy-Error")}},
-		{name: "X-MLProxy-Pool on the answer", rfc: "DESIGN 6 Headers", send: get(), want: "200", sees: []check{matches("X-MLProxy-Pool", `c\d+`)}},
-		{name: "X-MLProxy-Pool of the model server", rfc: "DESIGN 6 Headers", send: get(), want: "200",
-			answer: "HTTP/1.1 200 OK\r\nX-MLProxy-Pool: theirs\r\nContent-Length: 0\r\n\r\n", sees: []check{matches("X-MLProxy-Pool", `c\d+`)}},
-		{name: "Max-Forwards of GET", rfc: "RFC 9110 7.6.2", send: get("Max-Forwards: 0"), want: "200", got: []check{has("Max-Forwards: 0")}},
-		{name: "Max-Forwards of OPTIONS", rfc: "RFC 9110 7.6.2", send: "OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n", want: "200", got: []check{value("Max-Forwards", "2")}},
-		{name: "client's close stays with the hop", rfc: "RFC 9112 9.6", send: get("Connection: close"), want: "200", sees: []check{has("Connection: close")}},
+		{
+			name: "Via on both sides", rfc: "RFC 9110 7.6.3", send: get(), want: "200", got: []check{value("Via", "1.1 mlproxy")},
+			sees: []check{value("Via", "1.1 mlproxy")},
+		},
+		{
+			name: "Via of HTTP/1.0", rfc: "RFC 9110 7.6.3", send: "GET /~ HTTP/1.0\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{value("Via", "1.0 mlproxy")},
+		},
+		{
+			name: "Via of an answer of HTTP/1.0", rfc: "RFC 9110 7.6.3", send: get(), want: "200",
+			answer: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", sees: []check{value("Via", "1.0 mlproxy")},
+		},
+		{
+			name: "Via is added behind", rfc: "RFC 9110 7.6.3", send: get("Via: 1.0 fred"), want: "200",
+			got: []check{inOrder("Via: 1.0 fred", "Via: 1.1 mlproxy")},
+		},
+		{
+			name: "Via of the model server stays", rfc: "RFC 9110 7.6.3", send: get(), want: "200",
+			answer: "HTTP/1.1 200 OK\r\nVia: 1.1 x\r\nContent-Length: 0\r\n\r\n",
+			sees:   []check{inOrder("Via: 1.1 x", "Via: 1.1 mlproxy")},
+		},
+		{
+			name: "X-Forwarded set", rfc: "DESIGN 6 Headers", send: get(), want: "200",
+			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")},
+		},
+		{
+			name: "X-Forwarded forged", rfc: "DESIGN 6 Headers",
+			send: get("X-Forwarded-For: 1.2.3.4", "x-forwarded-for: 5.6.7.8", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil"), want: "200",
+			got: []check{value("X-Forwarded-For", "127.0.0.1"), value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")},
+		},
+		{
+			name: "X-Request-ID made", rfc: "DESIGN 6 Headers", send: get(), want: "200", got: []check{matches("X-Request-ID", mlproxyID)},
+			sees: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-Request-ID forged", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: mine"), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)}, sees: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-Request-ID of the model server is not the answer's", rfc: "DESIGN 6 Headers", send: get(), want: "200",
+			answer: "HTTP/1.1 200 OK\r\nX-Request-ID: theirs\r\nContent-Length: 0\r\n\r\n",
+			sees:   []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-MLProxy fields forged", rfc: "DESIGN 6 Headers",
+			send: get("X-MLProxy-Pool: c1", "x-mlproxy-shadow: true", "X-MLPROXY-ERROR: x"), want: "200",
+			got: []check{lacks("X-MLProxy-Pool", "X-MLProxy-Shadow", "X-MLProxy-Error")},
+		},
+		{
+			name: "X-MLProxy-Pool on the answer", rfc: "DESIGN 6 Headers", send: get(), want: "200",
+			sees: []check{matches("X-MLProxy-Pool", `c\d+`)},
+		},
+		{
+			name: "X-MLProxy-Pool of the model server", rfc: "DESIGN 6 Headers", send: get(), want: "200",
+			answer: "HTTP/1.1 200 OK\r\nX-MLProxy-Pool: theirs\r\nContent-Length: 0\r\n\r\n",
+			sees:   []check{matches("X-MLProxy-Pool", `c\d+`)},
+		},
+		{
+			name: "Max-Forwards of GET", rfc: "RFC 9110 7.6.2", send: get("Max-Forwards: 0"), want: "200",
+			got: []check{has("Max-Forwards: 0")},
+		},
+		{
+			name: "Max-Forwards of OPTIONS", rfc: "RFC 9110 7.6.2",
+			send: "OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n", want: "200", got: []check{value("Max-Forwards", "2")},
+		},
+		{
+			name: "client's close stays with the hop", rfc: "RFC 9112 9.6", send: get("Connection: close"), want: "200",
+			sees: []check{has("Connection: close")},
+		},
 		{name: "connection goes on unless said", rfc: "RFC 9112 9.3", send: get(), want: "200", sees: []check{lacks("Connection")}},
 	})
 }
@@ -138,32 +194,80 @@ func (s *stage) answered(statuses string) {
 
 func TestTrusted(t *testing.T) {
 	requests(t, world{more: "trusted_proxies: [127.0.0.0/8]"}, []request{
-		{name: "X-Forwarded-For is continued", rfc: "DESIGN 6 Headers", send: get("X-Forwarded-For: 1.2.3.4"), want: "200", got: []check{value("X-Forwarded-For", "1.2.3.4, 127.0.0.1")}},
-		{name: "X-Forwarded-For of several fields", rfc: "DESIGN 6 Headers", send: get("X-Forwarded-For: 1.2.3.4, 5.6.7.8", "x-forwarded-for: 9.9.9.9"), want: "200",
-			got: []check{value("X-Forwarded-For", "1.2.3.4, 5.6.7.8, 9.9.9.9, 127.0.0.1")}},
-		{name: "X-Forwarded-Proto and -Host are believed", rfc: "DESIGN 6 Headers", send: get("X-Forwarded-Proto: https", "X-Forwarded-Host: front"), want: "200",
-			got: []check{has("X-Forwarded-Proto: https"), has("X-Forwarded-Host: front"), value("X-Forwarded-Proto", "https"), value("X-Forwarded-Host", "front")}},
-		{name: "X-Forwarded-Proto and -Host are made up for", rfc: "DESIGN 6 Headers", send: get(), want: "200", got: []check{value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")}},
-		{name: "X-Forwarded nominated", rfc: "RELIABILITY 2", send: get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"), want: "200",
-			got: []check{value("X-Forwarded-For", "1.2.3.4, 127.0.0.1"), value("X-Forwarded-Proto", "https")}},
-		{name: "X-Request-ID is kept", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: mine"), want: "200", got: []check{value("X-Request-ID", "mine")}, sees: []check{value("X-Request-ID", "mine")}},
-		{name: "X-Request-ID empty", rfc: "DESIGN 6 Headers", send: get("X-Request-ID:"), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-Request-ID too long", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: " + strings.Repeat("x", 500)), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-Request-ID twice", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: a", "X-Request-ID: b"), want: "200", got: []check{matches("X-Request-ID", "a|"+mlproxyID)}},
-		{name: "X-Request-ID with quotes, of a refusal", rfc: "RFC 9457", send: get("X-Request-ID: a\"b\\c", "Max-Forwards: 0", "Expect: x"), want: "417",
-			sees: []check{value("X-Request-ID", "a\"b\\c")}},
-		{name: "X-Request-ID of other bytes", rfc: "RELIABILITY 21", send: get("X-Request-ID: a\xff"), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-Request-ID of two words", rfc: "RELIABILITY 21", send: get("X-Request-ID: a\tb"), want: "200", got: []check{matches("X-Request-ID", mlproxyID)}},
-		{name: "X-MLProxy fields are kept", rfc: "DESIGN 6 Headers", send: get("X-MLProxy-Class: gold"), want: "200", got: []check{has("X-MLProxy-Class: gold")}},
+		{
+			name: "X-Forwarded-For is continued", rfc: "DESIGN 6 Headers", send: get("X-Forwarded-For: 1.2.3.4"), want: "200",
+			got: []check{value("X-Forwarded-For", "1.2.3.4, 127.0.0.1")},
+		},
+		{
+			name: "X-Forwarded-For of several fields", rfc: "DESIGN 6 Headers",
+			send: get("X-Forwarded-For: 1.2.3.4, 5.6.7.8", "x-forwarded-for: 9.9.9.9"), want: "200",
+			got: []check{value("X-Forwarded-For", "1.2.3.4, 5.6.7.8, 9.9.9.9, 127.0.0.1")},
+		},
+		{
+			name: "X-Forwarded-Proto and -Host are believed", rfc: "DESIGN 6 Headers",
+			send: get("X-Forwarded-Proto: https", "X-Forwarded-Host: front"), want: "200",
+			got: []check{has("X-Forwarded-Proto: https"), has("X-Forwarded-Host: front"), value("X-Forwarded-Proto", "https"), value("X-Forwarded-Host", "front")},
+		},
+		{
+			name: "X-Forwarded-Proto and -Host are made up for", rfc: "DESIGN 6 Headers", send: get(), want: "200",
+			got: []check{value("X-Forwarded-Proto", "http"), value("X-Forwarded-Host", "a.example")},
+		},
+		{
+			name: "X-Forwarded nominated", rfc: "RELIABILITY 2",
+			send: get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"), want: "200",
+			got: []check{value("X-Forwarded-For", "1.2.3.4, 127.0.0.1"), value("X-Forwarded-Proto", "https")},
+		},
+		{
+			name: "X-Request-ID is kept", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: mine"), want: "200",
+			got: []check{value("X-Request-ID", "mine")}, sees: []check{value("X-Request-ID", "mine")},
+		},
+		{
+			name: "X-Request-ID empty", rfc: "DESIGN 6 Headers", send: get("X-Request-ID:"), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-Request-ID too long", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: " + strings.Repeat("x", 500)), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-Request-ID twice", rfc: "DESIGN 6 Headers", send: get("X-Request-ID: a", "X-Request-ID: b"), want: "200",
+			got: []check{matches("X-Request-ID", "a|"+mlproxyID)},
+		},
+		{
+			name: "X-Request-ID with quotes, of a refusal", rfc: "RFC 9457",
+			send: get("X-Request-ID: a\"b\\c", "Max-Forwards: 0", "Expect: x"), want: "417",
+			sees: []check{value("X-Request-ID", "a\"b\\c")},
+		},
+		{
+			name: "X-Request-ID of other bytes", rfc: "RELIABILITY 21", send: get("X-Request-ID: a\xff"), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-Request-ID of two words", rfc: "RELIABILITY 21", send: get("X-Request-ID: a\tb"), want: "200",
+			got: []check{matches("X-Request-ID", mlproxyID)},
+		},
+		{
+			name: "X-MLProxy fields are kept", rfc: "DESIGN 6 Headers", send: get("X-MLProxy-Class: gold"), want: "200",
+			got: []check{has("X-MLProxy-Class: gold")},
+		},
 	})
 }
 
 func TestHostOfPool(t *testing.T) {
 	requests(t, world{pool: "host: models.internal"}, []request{
-		{name: "the pool's", rfc: "DESIGN 5 pools", send: get(), want: "200", got: []check{value("Host", "models.internal"), value("X-Forwarded-Host", "a.example")}},
-		{name: "the pool's over absolute form", rfc: "DESIGN 5 pools", send: "GET http://b.example/~ HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
-			got: []check{value("Host", "models.internal"), value("X-Forwarded-Host", "b.example")}},
-		{name: "the pool's for HTTP/1.0", rfc: "DESIGN 5 pools", send: "GET /~ HTTP/1.0\r\n\r\n", want: "200", got: []check{value("Host", "models.internal"), lacks("X-Forwarded-Host")}},
+		{
+			name: "the pool's", rfc: "DESIGN 5 pools", send: get(), want: "200",
+			got: []check{value("Host", "models.internal"), value("X-Forwarded-Host", "a.example")},
+		},
+		{
+			name: "the pool's over absolute form", rfc: "DESIGN 5 pools",
+			send: "GET http://b.example/~ HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{value("Host", "models.internal"), value("X-Forwarded-Host", "b.example")},
+		},
+		{
+			name: "the pool's for HTTP/1.0", rfc: "DESIGN 5 pools", send: "GET /~ HTTP/1.0\r\n\r\n", want: "200",
+			got: []check{value("Host", "models.internal"), lacks("X-Forwarded-Host")},
+		},
 	})
 }
 

@@ -112,7 +112,10 @@ func TestFraming(t *testing.T) {
 		named("length zero", cl, request{send: post(""), want: "200", got: []check{bodyIs(""), value("Content-Length", "0")}}),
 		named("length on GET", "RFC 9110 9.3.1", passes("GET /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")),
 		named("length on DELETE", "RFC 9110 9.3.5", passes("DELETE /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")),
-		named("no length, no body", "RFC 9112 6.3", request{send: "POST /~ HTTP/1.1\r\nHost: a\r\n\r\n", want: "200", got: []check{bodyIs("")}}),
+		named("no length, no body", "RFC 9112 6.3", request{
+			send: "POST /~ HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{bodyIs("")},
+		}),
 		named("length after HTAB", "RFC 9110 5.5", passes(raw("Content-Length:\t5\t", "hello"))),
 		named("length without space", "RFC 9110 5.5", passes(raw("Content-Length:5", "hello"))),
 		named("length with leading zeros", cl, passes(raw("Content-Length: 0005", "hello"))),
@@ -183,10 +186,14 @@ func TestFraming(t *testing.T) {
 		named("coding in a line of bare LF", "RFC 9112 2.2", refused(raw("X: y\nTransfer-Encoding: chunked", chunk))),
 		named("coding after bare CR", "RFC 9112 2.2", refused(raw("X: y\rTransfer-Encoding: chunked", chunk))),
 		named("coding of HTTP/1.0", "RFC 9112 6.1", request{send: "POST /~ HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", want: "400|501"}),
-		named("coding with underscore is another field", "RFC 9110 5.1", request{send: raw("Transfer_Encoding: chunked\r\nContent-Length: 5", "hello"), want: "200",
-			got: []check{bodyIs("hello"), framed(length)}}),
-		named("length with underscore is another field", "RFC 9110 5.1", request{send: raw("Content_Length: 7\r\nContent-Length: 5", "hello"), want: "200",
-			got: []check{bodyIs("hello"), value("Content-Length", "5")}}),
+		named("coding with underscore is another field", "RFC 9110 5.1", request{
+			send: raw("Transfer_Encoding: chunked\r\nContent-Length: 5", "hello"), want: "200",
+			got: []check{bodyIs("hello"), framed(length)},
+		}),
+		named("length with underscore is another field", "RFC 9110 5.1", request{
+			send: raw("Content_Length: 7\r\nContent-Length: 5", "hello"), want: "200",
+			got: []check{bodyIs("hello"), value("Content-Length", "5")},
+		}),
 	})
 }
 
@@ -197,7 +204,10 @@ func TestChunks(t *testing.T) {
 	}
 	refused := func(name, raw string) request { return request{name: name, rfc: rfc, send: chunks(raw), want: "400"} }
 	trailer := func(name, raw string, want ...string) request {
-		return request{name: name, rfc: "RFC 9112 7.1.2", send: chunks(data + "0\r\n" + raw + "\r\n"), want: "200", got: []check{bodyIs("hello"), trailers(want...)}}
+		return request{
+			name: name, rfc: "RFC 9112 7.1.2", send: chunks(data + "0\r\n" + raw + "\r\n"), want: "200",
+			got: []check{bodyIs("hello"), trailers(want...)},
+		}
 	}
 	badTrailer := func(name, raw string) request {
 		return request{name: name, rfc: "RFC 9112 7.1.2", send: chunks(data + "0\r\n" + raw + "\r\n"), want: "400|431"}
@@ -211,9 +221,15 @@ func TestChunks(t *testing.T) {
 		passes("extension with an escaped quote", "5;a=\"b\\\"c\"\r\nhello\r\n0\r\n\r\n"),
 		passes("extension with spaces", "5; a = b \r\nhello\r\n0\r\n\r\n"),
 		refused("extension after a space", "5 ;a\r\nhello\r\n0\r\n\r\n"),
-		{name: "size in hex", rfc: rfc, send: chunks("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), want: "200", got: []check{bodyIs("01234567890123456789")}},
+		{
+			name: "size in hex", rfc: rfc, send: chunks("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), want: "200",
+			got: []check{bodyIs("01234567890123456789")},
+		},
 		{name: "size zero alone", rfc: rfc, send: chunks("0\r\n\r\n"), want: "200", got: []check{bodyIs("")}},
-		{name: "CRLF is data", rfc: rfc, send: chunks("9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n"), want: "200", got: []check{bodyIs("\r\n0\r\n\r\n\r\n")}},
+		{
+			name: "CRLF is data", rfc: rfc, send: chunks("9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n"), want: "200",
+			got: []check{bodyIs("\r\n0\r\n\r\n\r\n")},
+		},
 		refused("size missing", "\r\nhello\r\n0\r\n\r\n"),
 		refused("size not hex", "g\r\nhello\r\n0\r\n\r\n"),
 		refused("size 0x", "0x5\r\nhello\r\n0\r\n\r\n"),
@@ -264,8 +280,11 @@ func TestChunks(t *testing.T) {
 		badTrailer("trailer ends in LF", "X-A: 1\n"),
 		badTrailer("trailer too long", "X-A: "+strings.Repeat("a", 20<<10)+"\r\n"),
 		badTrailer("trailers too long together", strings.Repeat("X-A: "+strings.Repeat("a", 90)+"\r\n", 300)),
-		{name: "trailer field is not announced onward", rfc: "RFC 9110 6.6.2", send: chunks(data+"0\r\nX-A: 1\r\n\r\n", "Trailer: X-A"), want: "200",
-			got: []check{bodyIs("hello"), lacks("Trailer")}},
+		{
+			name: "trailer field is not announced onward", rfc: "RFC 9110 6.6.2",
+			send: chunks(data+"0\r\nX-A: 1\r\n\r\n", "Trailer: X-A"), want: "200",
+			got: []check{bodyIs("hello"), lacks("Trailer")},
+		},
 	})
 }
 
@@ -347,14 +366,25 @@ func TestRequestLine(t *testing.T) {
 		}
 	}
 	requests(t, world{}, append(cases,
-		request{name: "absolute form", rfc: "RFC 9112 3.2.2", send: "GET http://a.example/~x?y HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
-			got: []check{first("GET /~x?y HTTP/1.1"), has("Host: a.example")}},
-		request{name: "absolute form outdoes Host", rfc: "RFC 9112 3.2.2", send: "GET http://b.example:81/~ HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
-			got: []check{first("GET /~ HTTP/1.1"), value("Host", "b.example:81"), value("X-Forwarded-Host", "b.example:81")}},
-		request{name: "absolute form of scheme in capitals", rfc: "RFC 9110 4.2.3", send: "GET HTTP://a.example/~ HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
-			got: []check{first("GET /~ HTTP/1.1"), has("Host: a.example")}},
-		request{name: "absolute form of HTTP/1.0", rfc: "RFC 9112 3.2.2", send: "GET http://b.example/~ HTTP/1.0\r\n\r\n", want: "200",
-			got: []check{first("GET /~ HTTP/1.1"), value("Host", "b.example")}},
+		request{
+			name: "absolute form", rfc: "RFC 9112 3.2.2",
+			send: "GET http://a.example/~x?y HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
+			got: []check{first("GET /~x?y HTTP/1.1"), has("Host: a.example")},
+		},
+		request{
+			name: "absolute form outdoes Host", rfc: "RFC 9112 3.2.2",
+			send: "GET http://b.example:81/~ HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
+			got: []check{first("GET /~ HTTP/1.1"), value("Host", "b.example:81"), value("X-Forwarded-Host", "b.example:81")},
+		},
+		request{
+			name: "absolute form of scheme in capitals", rfc: "RFC 9110 4.2.3",
+			send: "GET HTTP://a.example/~ HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
+			got: []check{first("GET /~ HTTP/1.1"), has("Host: a.example")},
+		},
+		request{
+			name: "absolute form of HTTP/1.0", rfc: "RFC 9112 3.2.2", send: "GET http://b.example/~ HTTP/1.0\r\n\r\n", want: "200",
+			got: []check{first("GET /~ HTTP/1.1"), value("Host", "b.example")},
+		},
 		request{name: "absolute form asks for Host", rfc: "RFC 9112 3.2", send: "GET http://b.example/~ HTTP/1.1\r\n\r\n", want: "400"},
 	))
 }
@@ -362,13 +392,23 @@ func TestRequestLine(t *testing.T) {
 // TestTargetsOfAll has targets that name no path of a case's own: each has a binary to itself.
 func TestTargetsOfAll(t *testing.T) {
 	cases := []request{
-		{name: "asterisk form", rfc: "RFC 9112 3.2.4", send: "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", want: "200", got: []check{first("OPTIONS * HTTP/1.1")}},
-		{name: "absolute form of OPTIONS without path", rfc: "RFC 9112 3.2.4", send: "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
-			got: []check{first("OPTIONS * HTTP/1.1"), value("Host", "a")}},
-		{name: "absolute form without path", rfc: "RFC 9112 3.2.1", send: "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
-			got: []check{first("GET / HTTP/1.1")}},
-		{name: "absolute form with query only", rfc: "RFC 9112 3.2.1", send: "GET http://a?x=/y HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
-			got: []check{first("GET /?x=/y HTTP/1.1")}},
+		{
+			name: "asterisk form", rfc: "RFC 9112 3.2.4", send: "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{first("OPTIONS * HTTP/1.1")},
+		},
+		{
+			name: "absolute form of OPTIONS without path", rfc: "RFC 9112 3.2.4",
+			send: "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{first("OPTIONS * HTTP/1.1"), value("Host", "a")},
+		},
+		{
+			name: "absolute form without path", rfc: "RFC 9112 3.2.1", send: "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{first("GET / HTTP/1.1")},
+		},
+		{
+			name: "absolute form with query only", rfc: "RFC 9112 3.2.1", send: "GET http://a?x=/y HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{first("GET /?x=/y HTTP/1.1")},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -418,9 +458,15 @@ func TestHost(t *testing.T) {
 		{name: "twice, same", rfc: "RFC 9112 3.2", send: "GET /~ HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", want: "400"},
 		{name: "space before the colon", rfc: "RFC 9112 5.1", send: "GET /~ HTTP/1.1\r\nHost : a\r\n\r\n", want: "400"},
 		{name: "twice of HTTP/1.0", rfc: "RFC 9112 3.2", send: "GET /~ HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", want: "400"},
-		{name: "missing of HTTP/1.0", rfc: "RFC 9112 3.2", send: "GET /~ HTTP/1.0\r\n\r\n", want: "200", got: []check{matches("Host", `127\.0\.0\.1:\d+`), lacks("X-Forwarded-Host")}},
+		{
+			name: "missing of HTTP/1.0", rfc: "RFC 9112 3.2", send: "GET /~ HTTP/1.0\r\n\r\n", want: "200",
+			got: []check{matches("Host", `127\.0\.0\.1:\d+`), lacks("X-Forwarded-Host")},
+		},
 		{name: "nominated", rfc: "RELIABILITY 2", send: get("Connection: host"), want: "200", got: []check{has("Host: a.example")}},
-		{name: "not first", rfc: "RFC 9110 7.2", send: "GET /~ HTTP/1.1\r\nA: b\r\nHost: a\r\n\r\n", want: "200", got: []check{inOrder("A: b", "Host: a")}},
+		{
+			name: "not first", rfc: "RFC 9110 7.2", send: "GET /~ HTTP/1.1\r\nA: b\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{inOrder("A: b", "Host: a")},
+		},
 	})
 }
 
@@ -465,12 +511,19 @@ func TestFieldSyntax(t *testing.T) {
 		{name: "first line folded", rfc: "RFC 9112 2.2", send: "GET /~ HTTP/1.1\r\n X-A: b\r\nHost: a\r\n\r\n", want: "400"},
 		{name: "end in LF LF", rfc: "RFC 9112 2.2", send: "GET /~ HTTP/1.1\r\nHost: a\n\n", want: "400"},
 		{name: "end in CRLF LF", rfc: "RFC 9112 2.2", send: "GET /~ HTTP/1.1\r\nHost: a\r\n\n", want: "400"},
-		{name: "order, case and duplicates", rfc: "DESIGN 6 Headers", want: "200",
+		{
+			name: "order, case and duplicates", rfc: "DESIGN 6 Headers", want: "200",
 			send: "GET /~ HTTP/1.1\r\nzZ: 1\r\nHost: a\r\nAccept:  text/x\r\nX-b: 2\r\nx-B: 3\r\nCookie: c=1\r\nCookie: d=2\r\nzZ: 4\r\ntraceparent: 00-1\r\n\r\n",
-			got:  []check{inOrder("zZ: 1", "Host: a", "Accept:  text/x", "X-b: 2", "x-B: 3", "Cookie: c=1", "Cookie: d=2", "zZ: 4", "traceparent: 00-1")}},
-		{name: "credentials pass", rfc: "DESIGN 6 Headers", send: get("Authorization: Bearer x"), want: "200", got: []check{has("Authorization: Bearer x")}},
-		{name: "nothing is invented", rfc: "DESIGN 6 Headers", send: post("x"), want: "200",
-			got: []check{lacks("Content-Type", "User-Agent", "Accept", "Accept-Encoding", "Date", "Connection")}},
+			got:  []check{inOrder("zZ: 1", "Host: a", "Accept:  text/x", "X-b: 2", "x-B: 3", "Cookie: c=1", "Cookie: d=2", "zZ: 4", "traceparent: 00-1")},
+		},
+		{
+			name: "credentials pass", rfc: "DESIGN 6 Headers", send: get("Authorization: Bearer x"), want: "200",
+			got: []check{has("Authorization: Bearer x")},
+		},
+		{
+			name: "nothing is invented", rfc: "DESIGN 6 Headers", send: post("x"), want: "200",
+			got: []check{lacks("Content-Type", "User-Agent", "Accept", "Accept-Encoding", "Date", "Connection")},
+		},
 	})
 }
 
@@ -489,14 +542,29 @@ func TestLimits(t *testing.T) {
 		{name: "head just short enough", rfc: "RFC 6585 5", send: pad(2048), want: "200"},
 		{name: "head one byte too long", rfc: "RFC 6585 5", send: pad(2049), want: "431"},
 		{name: "head far too long", rfc: "RFC 6585 5", send: pad(1 << 20)[:100<<10], want: "431"},
-		{name: "request line too long", rfc: "RFC 9112 3", send: "GET /~" + strings.Repeat("x", 4000) + " HTTP/1.1\r\nHost: a\r\n\r\n", want: "414|431"},
+		{
+			name: "request line too long", rfc: "RFC 9112 3",
+			send: "GET /~" + strings.Repeat("x", 4000) + " HTTP/1.1\r\nHost: a\r\n\r\n", want: "414|431",
+		},
 		{name: "fields just few enough", rfc: "RFC 6585 5", send: get(fields(19)...), want: "200"},
 		{name: "one field too many", rfc: "RFC 6585 5", send: get(fields(20)...), want: "431"},
 		{name: "body just short enough", rfc: "RFC 9110 15.5.14", send: post(strings.Repeat("b", 1000)), want: "200"},
 		{name: "body one byte too long", rfc: "RFC 9110 15.5.14", send: post(strings.Repeat("b", 1001)), want: "413", keeps: true},
-		{name: "body announced too long", rfc: "RFC 9110 15.5.14", send: "POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", want: "413"},
-		{name: "chunks just short enough", rfc: "RFC 9110 15.5.14", send: chunks("3e8\r\n" + strings.Repeat("b", 1000) + "\r\n0\r\n\r\n"), want: "200"},
-		{name: "chunks one byte too long", rfc: "RFC 9110 15.5.14", send: chunks("3e9\r\n" + strings.Repeat("b", 1001) + "\r\n0\r\n\r\n"), want: "413", keeps: true},
-		{name: "body too long is not asked for", rfc: "RFC 9110 10.1.1", send: "POST /~ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n", want: "413"},
+		{
+			name: "body announced too long", rfc: "RFC 9110 15.5.14",
+			send: "POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", want: "413",
+		},
+		{
+			name: "chunks just short enough", rfc: "RFC 9110 15.5.14",
+			send: chunks("3e8\r\n" + strings.Repeat("b", 1000) + "\r\n0\r\n\r\n"), want: "200",
+		},
+		{
+			name: "chunks one byte too long", rfc: "RFC 9110 15.5.14",
+			send: chunks("3e9\r\n" + strings.Repeat("b", 1001) + "\r\n0\r\n\r\n"), want: "413", keeps: true,
+		},
+		{
+			name: "body too long is not asked for", rfc: "RFC 9110 10.1.1",
+			send: "POST /~ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n", want: "413",
+		},
 	})
 }
