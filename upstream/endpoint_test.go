@@ -187,7 +187,7 @@ func TestStrayBytesAnswerNobody(t *testing.T) {
 		t.Helper()
 		e, s, peer := used(t)
 		do(peer)
-		until(t, what+" is there", func() bool { return !e.kept[0].ready() })
+		until(t, what+" is there", func() bool { return arrived(t, e.kept[0].wire) })
 		c := acquire(t, e)
 		if c.reused || e.open != 1 {
 			t.Errorf("%s: the connection is used again, %d open", what, e.open)
@@ -438,7 +438,7 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	c := acquire(t, endpoint(t, s.url))
 	defer c.Release(false)
 	send(t, s.next(), "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
-	until(t, "the answer is there", func() bool { return !c.ready() })
+	until(t, "the answer is there", func() bool { return arrived(t, c.wire) })
 	told(t)
 	c.Hold([]byte(request))
 	c.Wire().ReadWithin(time.Second)
@@ -469,7 +469,7 @@ func TestReap(t *testing.T) {
 		t.Error("the cold one is open:", err)
 	}
 	_ = y.Close() // a model server that went away leaves nothing behind
-	until(t, "the end is there", func() bool { return !b.ready() })
+	until(t, "the end is there", func() bool { return arrived(t, b.wire) })
 	e.reap(int64(maxIdle) + 1)
 	if len(e.kept) != 0 || e.open != 0 {
 		t.Errorf("%d kept, %d open", len(e.kept), e.open)
@@ -484,7 +484,7 @@ func TestEndpointsReapOnceASecond(t *testing.T) {
 	peer := s.next()
 	exchange(t, c, peer)
 	_ = peer.Close()
-	until(t, "the end is there", func() bool { return !c.ready() })
+	until(t, "the end is there", func() bool { return arrived(t, c.wire) })
 	set.watch.now.Store(int64(time.Second) - 1)
 	set.reap()
 	if len(e.kept) != 1 {

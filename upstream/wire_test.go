@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // eachKind runs f over a real socket and over a connection that is none (as a TLS one).
@@ -197,9 +199,11 @@ func (ended) SetReadDeadline(time.Time) error  { return nil }
 func (ended) SetWriteDeadline(time.Time) error { return nil }
 
 func TestWatchCutsAReadThatWaits(t *testing.T) {
-	eachKind(t, func(t *testing.T, w *Wire, _ net.Conn) {
+	eachKind(t, func(t *testing.T, w *Wire, peer net.Conn) {
 		w.ReadWithin(time.Second)
+		w.Hold([]byte("r"))
 		got := later(func() error { _, err := w.Read(make([]byte, 9)); return err })
+		receive(t, peer, "r") // it waits, or is about to
 		pass(w.watch, time.Minute)
 		if err := <-got; err != ErrTimeout { //nolint:errorlint // callers compare it
 			t.Errorf("%#v", err)
@@ -217,6 +221,7 @@ func TestWatchCutsAWriteThatWaits(t *testing.T) {
 	eachKind(t, func(t *testing.T, w *Wire, peer net.Conn) {
 		w.WriteWithin(time.Second)
 		got := later(func() error { _, err := w.Write(make([]byte, 8*long)); return err })
+		receive(t, peer, "\x00") // it waits, or is about to
 		pass(w.watch, time.Minute)
 		if err := <-got; err != ErrTimeout { //nolint:errorlint // callers compare it
 			t.Errorf("%#v", err)
@@ -365,10 +370,12 @@ func TestQuiet(t *testing.T) {
 		t.Helper()
 		w, peer := over(t)
 		do(peer)
-		if want == w.Quiet() {
-			return
+		if !want {
+			until(t, what+" is there", func() bool { return arrived(t, w) })
 		}
-		until(t, what+" is noticed", func() bool { return w.Quiet() == want })
+		if got := w.Quiet(); got != want {
+			t.Errorf("%s: %t", what, got)
+		}
 	}
 	f("nothing", func(*net.TCPConn) {}, true)
 	f("a stray byte", func(p *net.TCPConn) { send(t, p, "x") }, false)
@@ -385,6 +392,17 @@ func TestQuiet(t *testing.T) {
 	if w.Quiet() {
 		t.Error("a closed wire is quiet")
 	}
+}
+
+// arrived says that a read would not wait.
+func arrived(t testing.TB, w *Wire) bool {
+	t.Helper()
+	n := 0
+	err := w.raw.Control(func(fd uintptr) { n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
 }
 
 func TestGone(t *testing.T) {
