@@ -5,7 +5,4 @@
 // and counts, and ends the process, which must then end well. No test sleeps or holds a time: whoever waits, waits for
 // what must come, and fails when patience ends. Under the race detector the binary is built with it as well, and what it
 // finds fails the test.
-//
-// MLPROXY_E2E_LARGE=1GiB (any size) sets how large the large bodies are; 64MiB and more take what the disk of no machine
-// feels, only time.
 package e2e

@@ -21,6 +21,14 @@ func serve(t *testing.T, o modeltest.Options) *modeltest.Server {
 	return s
 }
 
+// broken starts a model server that misbehaves, in the words of its X-Modeltest header.
+func broken(t *testing.T, words string) *modeltest.Server {
+	t.Helper()
+	s := serve(t, modeltest.Options{})
+	must(t, s.Misbehave(words))
+	return s
+}
+
 // dead is the URL of a model server that is not there.
 func dead(t *testing.T) string {
 	t.Helper()

@@ -218,3 +218,15 @@ func (r *running) growth(f func()) int64 {
 	f()
 	return r.memory("VmHWM") - before
 }
+
+// bounded holds a growth of memory. The race detector keeps books of every word, and so needs several times as much.
+func bounded(t *testing.T, grew, most int64) {
+	t.Helper()
+	t.Logf("memory grew by %d KiB", grew>>10)
+	if underRace {
+		most *= 4
+	}
+	if grew > most {
+		t.Errorf("memory grew by %d KiB, want at most %d", grew>>10, most>>10)
+	}
+}

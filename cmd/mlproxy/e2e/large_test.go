@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+)
+
+// A body far larger than memory should ever hold passes whole in both directions, while the process hardly grows.
+func TestLargeBodiesInBoundedMemory(t *testing.T) {
+	archive := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			n, _ := strconv.ParseInt(r.URL.Query().Get("n"), 10, 64)
+			_, _ = io.Copy(w, large(n))
+			return
+		}
+		_, _ = fmt.Fprint(w, digest(r.Body))
+	}))
+	t.Cleanup(archive.Close)
+	config := simply(archive.URL) + "limits: {max_body: 2GiB}\n"
+
+	f := func(r *running, n int64) {
+		t.Helper()
+		want := digest(large(n))
+		upload := func() string {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.data+"/", large(n))
+			must(t, err)
+			request.ContentLength = n
+			return take(t, request, func(body io.Reader) string { got, _ := io.ReadAll(body); return string(got) })
+		}
+		download := func() string {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s/?n=%d", r.data, n), nil)
+			must(t, err)
+			return take(t, request, digest)
+		}
+		bounded(t, r.growth(func() {
+			must(t, equal("the upload", upload(), want))
+			must(t, equal("the download", download(), want))
+		}), 16<<20)
+	}
+	r := start(t, config)
+	f(r, 1<<10) // connections and buffers are there
+	f(r, 64<<20)
+	r = run(t, swift, config)
+	f(r, 1<<10)
+	f(r, 1<<30)
+}
+
+// take sends a request and reads what must be its good answer.
+func take(t *testing.T, request *http.Request, read func(io.Reader) string) string {
+	t.Helper()
+	answer, err := outside.Do(request)
+	must(t, err)
+	defer answer.Body.Close()
+	must(t, equal("the status", answer.StatusCode, http.StatusOK))
+	return read(answer.Body)
+}
+
+// digest is the length and hash of what is read, and the error that ended it.
+func digest(from io.Reader) string {
+	hash := sha256.New()
+	n, err := io.Copy(hash, from)
+	return fmt.Sprintf("%d %x %v", n, hash.Sum(nil), err)
+}
+
+// large is a body of n bytes in which no part occurs twice.
+func large(n int64) io.Reader { return io.LimitReader(&blocks{}, n) }
+
+// blocks are the same random bytes over and over, each time with their number in front.
+type blocks struct {
+	number uint64
+	rest   []byte
+}
+
+var random = func() []byte {
+	b := make([]byte, 32<<10+7)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}()
+
+// Read never fails.
+func (b *blocks) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(b.rest) == 0 {
+			b.number++
+			b.rest = append([]byte(nil), random...)
+			binary.LittleEndian.PutUint64(b.rest, b.number)
+		}
+		k := copy(p[n:], b.rest)
+		n, b.rest = n+k, b.rest[k:]
+	}
+	return n, nil
+}

@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// SIGTERM while a slow answer and a stream are running: both come to their ends, idle connections and the listener close, and
+// the program ends with 0.
+func TestStopLetsExchangesFinish(t *testing.T) {
+	g := newGate(t)
+	r := start(t, simply(g.URL)+"shutdown: {drain: 1h}\n")
+	idle, err := r.dial()
+	must(t, err)
+	defer idle.Close()
+	_, err = io.WriteString(idle, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	_, err = idle.in.ReadString('\n') // it has carried an exchange and waits for the next
+	must(t, err)
+
+	slow := make(chan string, 1)
+	go func() { slow <- r.read("/slow") }()
+	stream, err := r.get(t.Context(), "/stream")
+	must(t, err)
+	defer stream.Body.Close()
+	<-g.arrived
+	<-g.arrived
+	events := bufio.NewReader(stream.Body)
+	next := func(event string) {
+		t.Helper()
+		g.event <- event
+		got, err := nextEvent(events)
+		must(t, err)
+		must(t, equal("the event", got, "data: "+event+"\n"))
+	}
+	next("before")
+
+	r.signal(syscall.SIGTERM)
+	if _, err := io.Copy(io.Discard, idle.in); err != nil {
+		t.Errorf("the idle connection ends with %v, not with a close", err)
+	}
+	await(t, "the listener to close", func() error { return refused(r.data) })
+	status, text := r.call(http.MethodGet, "/-/ready", "")
+	must(t, equal("ready: "+text, status, http.StatusServiceUnavailable))
+	status, _ = r.call(http.MethodGet, "/-/healthy", "")
+	must(t, equal("healthy", status, http.StatusOK))
+
+	next("after")
+	close(g.event)
+	_, err = events.ReadByte()
+	must(t, equal("the end of the stream", err, io.EOF))
+	select {
+	case <-r.ended:
+		t.Fatal("mlproxy did not wait for the slow answer")
+	default:
+	}
+	close(g.slow)
+	must(t, equal("the slow answer", <-slow, "200 done"))
+	r.exit(0)
+}
+
+// read is the status and body of an answer, or what went wrong.
+func (r *running) read(path string) string {
+	answer, err := r.get(r.t.Context(), path)
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(body))
+}
+
+// refused is nil when nobody listens at an address.
+func refused(address string) error {
+	c, err := net.Dial("tcp", address)
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("a connection gives %v", err)
+	}
+	return nil
+}
+
+// In shutdown.delay mlproxy says that it is not ready, and serves; a second signal ends it at once, exchanges or not.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	g := newGate(t)
+	r := start(t, simply(g.URL)+"shutdown: {delay: 1h}\n")
+	ready := func() int { status, _ := r.call(http.MethodGet, "/-/ready", ""); return status }
+	must(t, equal("ready", ready(), http.StatusOK))
+	cut := make(chan string, 1)
+	go func() { cut <- r.read("/slow") }()
+	<-g.arrived
+
+	r.signal(syscall.SIGTERM)
+	await(t, "not ready", func() error { return equal("ready", ready(), http.StatusServiceUnavailable) })
+	answer, err := r.get(t.Context(), "/missing")
+	must(t, err)
+	_ = answer.Body.Close()
+	must(t, equal("an answer in the delay", answer.StatusCode, http.StatusNotFound))
+	must(t, equal("the pool of it", answer.Header.Get("X-MLProxy-Pool"), "a"))
+
+	r.signal(syscall.SIGTERM)
+	r.exit(1)
+	if got := <-cut; got == "200 done" {
+		t.Errorf("the running exchange was answered %s", got)
+	}
+}
+
+// Exchanges that take longer than shutdown.drain are cut, and that is said.
+func TestDrainIsLimited(t *testing.T) {
+	g := newGate(t)
+	r := start(t, simply(g.URL)+"shutdown: {drain: 10ms}\n")
+	cut := make(chan string, 1)
+	go func() { cut <- r.read("/slow") }()
+	<-g.arrived
+	began := time.Now()
+	r.signal(syscall.SIGTERM)
+	<-cut
+	r.exit(0)
+	r.awaitSaid("did not finish in time")
+	if took := time.Since(began); took > patience {
+		t.Errorf("it took %v", took)
+	}
+}
