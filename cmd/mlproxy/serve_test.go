@@ -312,15 +312,19 @@ func TestStoppingGently(t *testing.T) {
 	release := make(chan struct{})
 	f := serve(t, release, "shutdown: {delay: 300ms, drain: 30s}")
 	running := make(chan string)
-	response, err := f.client.Get(f.data + "/iris?hold")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
+	began := make(chan struct{})
 	go func() {
+		response, err := f.client.Get(f.data + "/iris?hold")
+		close(began)
+		if err != nil {
+			running <- err.Error()
+			return
+		}
+		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)
 		running <- fmt.Sprintf("%s %v", text, err)
 	}()
+	<-began
 	if got := f.get("http://" + f.admin + "/-/ready"); got != "ready\n" {
 		t.Errorf("before the signal: %s", got)
 	}
