@@ -372,7 +372,7 @@ func TestFailures(t *testing.T) {
 			err = c.Explain(err)
 		}
 		for _, known := range []error{ErrStale, ErrReset, ErrInvalid, ErrTimeout, ErrAborted, ErrConnect, ErrFull} {
-			if got := errors.Is(err, known); got != (known == want) { //nolint:errorlint // which of the list it is
+			if got := errors.Is(err, known); got != (known == want) {
 				t.Errorf("%s: %v; want %v", what, err, want)
 			}
 		}
@@ -403,10 +403,10 @@ func TestTimeoutAndAbort(t *testing.T) {
 		c.Wire().ReadWithin(time.Second)
 		got := later(func() error { return c.ReadHead(new(Head), wide, false) })
 		do(c)
-		if err := <-got; err != want { //nolint:errorlint // callers compare it
+		if err := <-got; err != want {
 			t.Errorf("%v; want %v", err, want)
 		}
-		if err := c.Write([]byte("x")); want == ErrAborted && err != want { //nolint:errorlint // callers compare it
+		if err := c.Write([]byte("x")); want == ErrAborted && err != want {
 			t.Errorf("writing: %v", err)
 		}
 	}
@@ -549,7 +549,7 @@ func TestRunClosesAllAtItsEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := later(func() error { set.Run(ctx); return nil })
 	stop()
-	<-done
+	_ = <-done
 	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 		t.Error(err)
 	}

@@ -330,9 +330,8 @@ func (h *Head) connection(value []byte, limit Limits) *HeadError {
 
 // listItem cuts the first item off a comma-separated list.
 func listItem(list []byte) (item, rest []byte) {
-	i := bytes.IndexByte(list, ',')
-	if i < 0 {
-		return trim(list), nil
-	}
-	return trim(list[:i]), list[i+1:]
+	item, rest, _ = bytes.Cut(list, comma)
+	return trim(item), rest
 }
+
+var comma = []byte(",")

@@ -58,7 +58,7 @@ func (r *Reader) Drop() {
 
 // Fill reads at least one byte more behind Bytes; a full buffer grows.
 func (r *Reader) Fill() (err error) {
-	n := 0
+	var n int
 	if r.buf == nil {
 		r.buf, n, err = r.wire.readBorrowed()
 	} else {

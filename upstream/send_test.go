@@ -103,7 +103,7 @@ func TestSendTimesOut(t *testing.T) {
 			<-came
 		}
 		pass(e.watch, 2*time.Hour)
-		if g := <-got; g.err != ErrTimeout || g.status != status { //nolint:errorlint // callers compare it
+		if g := <-got; g.err != ErrTimeout || g.status != status {
 			t.Errorf("%s: %v", what, g)
 		}
 		if <-done; e.open != 0 || e.InFlight() != 0 {
@@ -129,7 +129,7 @@ func TestSendTimesOut(t *testing.T) {
 func TestSendTooLate(t *testing.T) {
 	s := serve(t)
 	e := endpoint(t, s.url)
-	if got := sendTo(e, "GET", time.Now().Add(-time.Second)); got.err != ErrTimeout { //nolint:errorlint // callers compare it
+	if got := sendTo(e, "GET", time.Now().Add(-time.Second)); got.err != ErrTimeout {
 		t.Error(got)
 	}
 	if b, err := io.ReadAll(s.next()); len(b) > 0 || err != nil {

@@ -164,7 +164,7 @@ func TestHoldTellsAWriteThatFails(t *testing.T) {
 	}
 	f("closed", func(_ *Wire, peer net.Conn) { _ = peer.Close() }, func(err error) bool { return err != nil })
 	f("cut", func(w *Wire, _ net.Conn) { w.WriteWithin(time.Second); pass(w.watch, time.Hour) },
-		func(err error) bool { return err == ErrTimeout }) //nolint:errorlint // callers compare it
+		func(err error) bool { return err == ErrTimeout })
 }
 
 // A deadline never comes early, and a direction that was cut stays cut.
@@ -205,10 +205,10 @@ func TestWatchCutsAReadThatWaits(t *testing.T) {
 		got := later(func() error { _, err := w.Read(make([]byte, 9)); return err })
 		receive(t, peer, "r") // it waits, or is about to
 		pass(w.watch, time.Minute)
-		if err := <-got; err != ErrTimeout { //nolint:errorlint // callers compare it
+		if err := <-got; err != ErrTimeout {
 			t.Errorf("%#v", err)
 		}
-		if _, err := w.Read(make([]byte, 9)); err != ErrTimeout { //nolint:errorlint // callers compare it
+		if _, err := w.Read(make([]byte, 9)); err != ErrTimeout {
 			t.Errorf("again: %#v", err)
 		}
 		if w.Rest() {
@@ -223,10 +223,10 @@ func TestWatchCutsAWriteThatWaits(t *testing.T) {
 		got := later(func() error { _, err := w.Write(make([]byte, 8*long)); return err })
 		receive(t, peer, "\x00") // it waits, or is about to
 		pass(w.watch, time.Minute)
-		if err := <-got; err != ErrTimeout { //nolint:errorlint // callers compare it
+		if err := <-got; err != ErrTimeout {
 			t.Errorf("%#v", err)
 		}
-		if _, err := w.Write([]byte("x")); err != ErrTimeout { //nolint:errorlint // callers compare it
+		if _, err := w.Write([]byte("x")); err != ErrTimeout {
 			t.Errorf("again: %#v", err)
 		}
 		if w.Rest() {
@@ -236,7 +236,7 @@ func TestWatchCutsAWriteThatWaits(t *testing.T) {
 		if _, err := w.Read(make([]byte, 1)); err != nil {
 			t.Errorf("reading was not cut: %v", err)
 		}
-		<-answer
+		_ = <-answer
 	})
 }
 
@@ -249,7 +249,7 @@ func TestWatchRuns(t *testing.T) {
 		w := NewWire(ours, watch)
 		w.ReadWithin(d)
 		go func() {
-			if _, err := w.Read(make([]byte, 1)); err == ErrTimeout { //nolint:errorlint // callers compare it
+			if _, err := w.Read(make([]byte, 1)); err == ErrTimeout {
 				cuts <- name
 			} else {
 				cuts <- err.Error()
@@ -317,7 +317,7 @@ func TestCutIsSticky(t *testing.T) {
 		writing := later(func() error { _, err := w.Write(make([]byte, 8*long)); return err })
 		w.Cut()
 		for range 2 {
-			if r, wr := <-reading, <-writing; r != ErrTimeout || wr != ErrTimeout { //nolint:errorlint // callers compare it
+			if r, wr := <-reading, <-writing; r != ErrTimeout || wr != ErrTimeout {
 				t.Errorf("%#v, %#v", r, wr)
 			}
 			w.ReadWithin(time.Hour)
@@ -330,15 +330,15 @@ func TestCutIsSticky(t *testing.T) {
 			reading = later(func() error { _, err := w.Read(make([]byte, 9)); return err })
 			writing = later(func() error { _, err := w.Write([]byte("x")); return err })
 		}
-		<-reading
-		<-writing
+		_ = <-reading
+		_ = <-writing
 	})
 }
 
 func TestCutReadLetsWritesBe(t *testing.T) {
 	w, peer := over(t)
 	w.CutRead()
-	if _, err := w.Read(make([]byte, 9)); err != ErrTimeout { //nolint:errorlint // callers compare it
+	if _, err := w.Read(make([]byte, 9)); err != ErrTimeout {
 		t.Error(err)
 	}
 	if _, err := w.Write([]byte("last words")); err != nil {
