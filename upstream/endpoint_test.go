@@ -547,9 +547,9 @@ func TestRunClosesAllAtItsEnd(t *testing.T) {
 	peer := s.next()
 	exchange(t, c, peer)
 	ctx, stop := context.WithCancel(context.Background())
-	done := later(func() error { set.Run(ctx); return nil })
+	done := later(func() bool { set.Run(ctx); return true })
 	stop()
-	_ = <-done
+	<-done
 	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 		t.Error(err)
 	}

@@ -236,7 +236,9 @@ func TestWatchCutsAWriteThatWaits(t *testing.T) {
 		if _, err := w.Read(make([]byte, 1)); err != nil {
 			t.Errorf("reading was not cut: %v", err)
 		}
-		_ = <-answer
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -330,8 +332,9 @@ func TestCutIsSticky(t *testing.T) {
 			reading = later(func() error { _, err := w.Read(make([]byte, 9)); return err })
 			writing = later(func() error { _, err := w.Write([]byte("x")); return err })
 		}
-		_ = <-reading
-		_ = <-writing
+		if r, wr := <-reading, <-writing; r == nil || wr == nil {
+			t.Errorf("at last: %v, %v", r, wr)
+		}
 	})
 }
 
