@@ -180,6 +180,8 @@ func TestAnswers(t *testing.T) {
 			says: body("Content-Encoding: gzip\r\nContent-Length: 3\r\n") + "\x1f\x8b\x00",
 			sees: []check{has("Content-Encoding: gzip"), bodyIs("\x1f\x8b\x00")},
 		},
+		{name: "a long head", rfc: "RELIABILITY 3", says: body("X-A: "+strings.Repeat("x", 60<<10)+"\r\nContent-Length: 2\r\n") + "ok", sees: []check{bodyIs("ok")}},
+		{name: "many fields", rfc: "RELIABILITY 3", says: body(strings.Repeat("X-A: b\r\n", 250)+"Content-Length: 2\r\n") + "ok", sees: []check{bodyIs("ok")}},
 		{name: "no phrase", rfc: "RFC 9112 4", says: "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", sees: []check{first("HTTP/1.1 200 ")}},
 		{
 			name: "no phrase, no space", rfc: "RFC 9112 4", says: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
@@ -418,14 +420,7 @@ func TestBrokenAnswers(t *testing.T) {
 
 func TestReuse(t *testing.T) {
 	const stale, kept = "DESIGN 6 Retry", "RELIABILITY 4"
-	// warm makes a connection that is kept.
-	warm := func(s *stage) int {
-		s.send(get())
-		n := s.gets().number
-		s.says(ok)
-		s.sees(200)
-		return n
-	}
+	warm := (*stage).warm
 	// replayed has the kept connection end without a byte of answer: a request that may be is sent once more.
 	replayed := func(method string) func(*stage) {
 		return func(s *stage) {
