@@ -39,10 +39,13 @@ func TestLargeBodiesInBoundedMemory(t *testing.T) {
 			must(t, err)
 			return take(t, request, digest)
 		}
-		bounded(t, r.growth(func() {
+		grew := r.growth(func() {
 			must(t, equal("the upload", upload(), want))
 			must(t, equal("the download", download(), want))
-		}), 16<<20)
+		})
+		if grew > 16<<20 {
+			t.Errorf("memory grew by %d KiB for bodies of %d KiB", grew>>10, n>>10)
+		}
 	}
 	r := start(t, config)
 	f(r, 1<<10) // connections and buffers are there
@@ -58,7 +61,7 @@ func take(t *testing.T, request *http.Request, read func(io.Reader) string) stri
 	answer, err := outside.Do(request)
 	must(t, err)
 	defer answer.Body.Close()
-	must(t, equal("the status", answer.StatusCode, http.StatusOK))
+	must(t, equal("the status of the answer", answer.StatusCode, http.StatusOK))
 	return read(answer.Body)
 }
 

@@ -79,11 +79,20 @@ func chiSquare(joint [2][2]float64) (x float64) {
 	return x
 }
 
-// Whatever a shadow does, every live request is answered well, what is not copied is counted by reason, and memory stays.
-func TestBrokenShadowsHurtNobody(t *testing.T) {
+func TestBrokenShadowsHurtNobody(t *testing.T) { brokenShadows(t, mlproxy, 200) }
+
+func TestBrokenShadowsAreBoundedInMemory(t *testing.T) {
+	if grew := brokenShadows(t, swift, 1000); grew > 32<<20 {
+		t.Errorf("memory grew by %d KiB", grew>>10)
+	}
+}
+
+// brokenShadows holds that whatever a shadow does, every live request is answered well, and what is not copied is counted by
+// reason. It returns by how much the process grew.
+func brokenShadows(t *testing.T, binary string, requests int) (grew int64) {
 	live := serveApart(t)
 	hang, full, reset, flood, small := broken(t, "hang"), broken(t, "hang"), broken(t, "reset"), broken(t, "flood,gap=2ms"), broken(t, "")
-	r := start(t, fmt.Sprintf(`
+	r := run(t, binary, fmt.Sprintf(`
 pools:
   live:   {endpoints: [%q]}
   hang:   {endpoints: [%q]}
@@ -107,11 +116,10 @@ routes:
 
 	body := setosa + strings.Repeat(" ", 64<<10-len(setosa))
 	l := r.load(200, inferPath, body)
-	l.more(100) // connections and buffers are there
-	grew := r.growth(func() { l.more(700) })
+	l.more(requests / 10) // connections and buffers are there
+	grew = r.growth(func() { l.more(requests) })
 	n := len(l.endWell())
 	r.awaitSum(n, "mlproxy_requests_total", "pool=live", "code=200")
-	bounded(t, grew, 64<<20)
 	must(t, equal("requests of live", int(live.stats(t).Finished), n))
 
 	const held = 15 // copies of 64 KiB and their heads, in 1 MiB
@@ -139,6 +147,7 @@ routes:
 	f("flood")
 	must(t, equal("answers of those that give none", answersOf(r.metrics(), "reset", "absent"), 0))
 	must(t, equal("errors of live traffic", r.metrics().sum("mlproxy_errors_total"), 0))
+	return grew
 }
 
 // answersOf counts the answers of shadows.
