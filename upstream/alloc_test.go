@@ -119,7 +119,7 @@ func TestAllocWatching(t *testing.T) {
 		}
 	}
 	f("Quiet", func() { w.Quiet() })
-	f("look", func() { w.ReadWithin(1e9); w.watch.look() })
+	f("look", func() { w.ReadWithin(1e9); w.watch.look(0) })
 	f("Rest", func() { w.Rest() })
 }
 
