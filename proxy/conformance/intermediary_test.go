@@ -564,6 +564,18 @@ func TestProblems(t *testing.T) {
 			s.says(ok)
 			s.sees(200)
 		}},
+		{"no route for chunks that are there", "DESIGN 6 Errors", func(s *stage) {
+			s.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-A: b\r\n\r\n" + get())
+			s.refused("404", true)
+			s.gets()
+			s.says(ok)
+			s.sees(200)
+		}},
+		{"no route for chunks that are malformed", "RFC 9112 9.3", func(s *stage) {
+			s.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n" + get())
+			s.refused("404|400", false)
+			s.getsNothing()
+		}},
 		{"no route for a body that is not", "RFC 9112 9.3", func(s *stage) {
 			s.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel")
 			s.refused("404", false)

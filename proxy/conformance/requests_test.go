@@ -247,6 +247,8 @@ func TestChunks(t *testing.T) {
 		refused("size line ends in CRCRLF", "5\r\r\nhello\r\n0\r\n\r\n"),
 		refused("data ends in LF", "5\r\nhello\n0\r\n\r\n"),
 		refused("data ends in CR", "5\r\nhello\r0\r\n\r\n"),
+		refused("data ends in another byte and LF", "5\r\nhellox\n0\r\n\r\n"),
+		refused("data ends in CR and another byte", "5\r\nhello\rx0\r\n\r\n"),
 		refused("data without end", "5\r\nhello0\r\n\r\n"),
 		refused("data longer than its size", "4\r\nhello\r\n0\r\n\r\n"),
 		refused("data shorter than its size", "6\r\nhello\r\n0\r\n\r\n"),

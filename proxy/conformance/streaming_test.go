@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +259,15 @@ func TestStreaming(t *testing.T) {
 			s.freed(goneWithin)
 			s.fence()
 		}},
+		{"in a stream that it does not read", departs, func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n")
+			_, _ = pour(s.a.Conn, 256<<20, 500*time.Millisecond)
+			s.leaves()
+			s.freed(goneWithin)
+			s.fence()
+		}},
 		{"in the upload", departs, func(s *stage) {
 			s.send(chunks(chunk("hello")))
 			s.getsHead()
@@ -333,6 +343,24 @@ func TestIdleTimeouts(t *testing.T) {
 			s.seesPiece("he")
 			s.seesBroken()
 			s.freed(patience)
+			s.fence()
+		}},
+		{"client stops reading", rfc, func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 256<<20))
+			if n, err := pour(s.a.Conn, 256<<20, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				s.fail("after %d bytes: %v", n, err)
+			}
+			s.freed(patience)
+			s.seesBroken()
+			s.fence()
+		}},
+		{"model server stops reading", rfc, func(s *stage) {
+			s.send("POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 67000000\r\n\r\n")
+			s.getsHead()
+			_, _ = pour(s.c.Conn, 67000000, patience)
+			s.refused("504", false)
 			s.fence()
 		}},
 		{"an upload does not count against the timeout", "DESIGN 5 timeout", func(s *stage) {
