@@ -19,6 +19,7 @@ type State struct {
 	// standing is what probes and breaker come to, taken together: all that picking an endpoint reads.
 	standing atomic.Uint32
 	since    atomic.Int64 // when it last came wholly into use, as time after born
+	epoch    *atomic.Uint64
 
 	mu     sync.Mutex // taken when something changes, never on the way of an ordinary exchange
 	phase  phase      // the breaker's, as told
@@ -55,6 +56,10 @@ func NewState(name Name, tell func(Transition)) *State {
 	s.judge()
 	return s
 }
+
+// Count has every change of what Fit and Unproven say counted in epoch, so that whoever keeps a list of fit endpoints sees at one glance
+// whether it still holds. It is called before the state is used.
+func (s *State) Count(epoch *atomic.Uint64) { s.epoch = epoch }
 
 // Name is what the state is of.
 func (s *State) Name() Name { return s.name }
@@ -100,7 +105,9 @@ func (s *State) judge() {
 	case passes && s.probe.verdict != down:
 		standing = fit
 	}
-	s.standing.Store(standing)
+	if s.standing.Swap(standing) != standing && s.epoch != nil {
+		s.epoch.Add(1)
+	}
 	whole := standing == fit && s.phase == closed
 	if whole && !s.whole {
 		s.since.Store(int64(time.Since(s.born)))

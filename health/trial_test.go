@@ -1,0 +1,283 @@
+package health
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const openFor = 5 * time.Second
+
+func TestTrialDecides(t *testing.T) {
+	f := func(trials uint32, signs, want string, told ...string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, d := opened(t, Breaker{ConsecutiveFailures: 3, HalfOpenRequests: trials}, nil)
+			time.Sleep(openFor - 1)
+			is(t, s, "unfit open")
+			do(t, s, "!")
+			d.says(t)
+			time.Sleep(1)
+			synctest.Wait()
+			d.says(t, "breaker open > half-open: 5s are over, the next request tries it")
+			is(t, s, "fit half-open")
+			do(t, s, signs)
+			is(t, s, want)
+			d.says(t, told...)
+		})
+	}
+	const good = "breaker half-open > closed: the trial succeeded"
+	const bad = "breaker half-open > open: the trial failed: connection reset by peer"
+	f(1, "+", "fit closed", good)
+	f(1, "-", "unfit open", bad)
+	f(1, "-!", "unfit open", bad)
+	f(1, "0", "fit half-open") // another one may try
+	f(1, "000+", "fit closed", good)
+	f(3, "++", "fit half-open")
+	f(3, "+++", "fit closed", good)
+	f(3, "++-", "unfit open", bad)
+	f(1, "+--", "fit closed", good) // it begins with nothing against it
+}
+
+// hold begins an exchange that ends when end is called with its outcome.
+func hold(t testing.TB, s *State) (trial *Trial, end func(error)) {
+	t.Helper()
+	began, outcome, over := make(chan *Trial), make(chan error), make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := s.Do(func(trial *Trial) error { began <- trial; return <-outcome }); err == ErrOpen {
+			t.Error("not let in")
+			began <- nil
+		}
+	}()
+	return <-began, func(err error) { outcome <- err; <-over }
+}
+
+func halfOpened(t testing.TB, b Breaker, c *Check) (*State, *diary) {
+	t.Helper()
+	s, d := opened(t, b, c)
+	time.Sleep(openFor)
+	synctest.Wait()
+	d.next()
+	return s, d
+}
+
+// While it is tried, an endpoint looks unfit to the others, and those that come all the same are sent elsewhere.
+func TestTrialsAreFew(t *testing.T) {
+	f := func(most int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3, HalfOpenRequests: uint32(most)}, nil)
+			var ends []func(error)
+			for range most {
+				is(t, s, "fit half-open")
+				trial, end := hold(t, s)
+				if trial.Limit() != openFor {
+					t.Errorf("a trial of %v", trial.Limit())
+				}
+				ends = append(ends, end)
+			}
+			is(t, s, "unfit half-open")
+			do(t, s, "!!")
+			for _, end := range ends {
+				end(nil)
+			}
+			is(t, s, "fit closed")
+		})
+	}
+	f(1)
+	f(3)
+}
+
+func TestOrdinaryExchangeIsNoTrial(t *testing.T) {
+	s, _ := state(inRow, nil)
+	_ = s.Do(func(trial *Trial) error {
+		trial.Answered()
+		if trial != nil || trial.Limit() != 0 {
+			t.Error("it is a trial")
+		}
+		return nil
+	})
+}
+
+// A trial that hangs does not keep the endpoint out for ever, and counts as a failure once.
+func TestTrialThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := halfOpened(t, inRow, nil)
+		_, end := hold(t, s)
+		time.Sleep(openFor)
+		synctest.Wait()
+		is(t, s, "unfit open")
+		d.says(t, "breaker half-open > open: the trial failed: no answer within 5s")
+		time.Sleep(openFor)
+		synctest.Wait()
+		is(t, s, "fit half-open")
+		d.next()
+		end(errBroken) // at long last; the trial of now is another one
+		is(t, s, "fit half-open")
+		do(t, s, "+")
+		is(t, s, "fit closed")
+	})
+}
+
+// A stream that has begun well does not hold up the recovery until it ends.
+func TestTrialThatStreams(t *testing.T) {
+	f := func(ending error, want string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, d := halfOpened(t, Breaker{ConsecutiveFailures: 1}, nil)
+			trial, end := hold(t, s)
+			trial.Answered()
+			is(t, s, "unfit half-open") // it may still break off
+			time.Sleep(openFor)
+			synctest.Wait()
+			is(t, s, "fit closed")
+			d.says(t, "breaker half-open > closed: the trial succeeded")
+			time.Sleep(time.Minute)
+			end(ending)
+			is(t, s, want)
+		})
+	}
+	f(nil, "fit closed")
+	f(errClient, "fit closed")
+	f(errBroken, "unfit open") // as any exchange that fails
+}
+
+// What a trial whose client leaves, or is wrong, says: that the endpoint answers, if it did.
+func TestTrialExcluded(t *testing.T) {
+	f := func(answered bool, want string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := halfOpened(t, inRow, nil)
+			_ = s.Do(func(trial *Trial) error {
+				if answered {
+					trial.Answered()
+				}
+				return errClient
+			})
+			is(t, s, want)
+		})
+	}
+	f(true, "fit closed")
+	f(false, "fit half-open")
+}
+
+// A trial of one half-open phase is none of the next one.
+func TestTrialOfAnEarlierPhase(t *testing.T) {
+	f := func(late error) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3, HalfOpenRequests: 2}, nil)
+			time.Sleep(time.Second)
+			_, end := hold(t, s)
+			do(t, s, "-")
+			is(t, s, "unfit open")
+			time.Sleep(openFor - 1)
+			end(late)
+			is(t, s, "unfit open")
+			time.Sleep(1)
+			synctest.Wait()
+			do(t, s, "+")
+			is(t, s, "fit half-open") // one of two
+		})
+	}
+	f(nil)
+	f(errBroken)
+	f(errClient)
+}
+
+func TestPanicCountsAsFailure(t *testing.T) {
+	f := func(s *State, do func(func(*Trial) error) error, want string) {
+		t.Helper()
+		func() {
+			defer func() {
+				if recover() != "at the disco" {
+					t.Error("the panic is lost")
+				}
+			}()
+			_ = do(func(*Trial) error { panic("at the disco") })
+		}()
+		is(t, s, want)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := state(Breaker{ConsecutiveFailures: 1}, nil)
+		f(s, s.Do, "unfit open")
+		f(s, s.Insist, "unfit open")
+		time.Sleep(openFor)
+		synctest.Wait()
+		f(s, s.Do, "unfit open")
+	})
+}
+
+// For want of any fit endpoint requests go to those whose breaker is open too; the first one answered ends that.
+func TestInsist(t *testing.T) {
+	f := func(signs, want string, told ...string) {
+		t.Helper()
+		s, d := opened(t, inRow, nil)
+		for _, sign := range signs {
+			want := map[rune]error{'+': nil, '-': errBroken, '0': errClient}[sign]
+			if err := s.Insist(outcome(want)); err != want {
+				t.Error(err)
+			}
+		}
+		is(t, s, want)
+		d.says(t, told...)
+	}
+	const back = "breaker open > closed: it answered a request that was sent to it for want of a fit endpoint"
+	f("-", "unfit open")
+	f("0", "unfit open")
+	f("+", "fit closed", back)
+	f("-+", "fit closed", back)
+	f("+++", "fit closed", back)
+	f("+---", "unfit open", back, "breaker closed > open: 3 requests in a row failed, the last: connection reset by peer")
+}
+
+// Insisting is like any exchange as long as the breaker lets pass, and takes the part of the trial when there is room.
+func TestInsistOrdinarily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := state(inRow, nil)
+		for range 3 {
+			_ = s.Insist(outcome(errBroken))
+		}
+		is(t, s, "unfit open")
+		time.Sleep(openFor)
+		synctest.Wait()
+		d.next()
+		_ = s.Insist(func(trial *Trial) error {
+			if trial == nil {
+				t.Error("it is no trial")
+			}
+			_ = s.Insist(outcome(errBroken)) // there is a trial already
+			is(t, s, "unfit half-open")
+			return nil
+		})
+		d.says(t, "breaker half-open > closed: the trial succeeded")
+	})
+}
+
+// Only whole fitness begins a slow start.
+func TestFitSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		made := time.Now()
+		s, _ := state(inRow, nil)
+		f := func(want time.Time) {
+			t.Helper()
+			if got := s.FitSince(); !got.Equal(want) {
+				t.Errorf("%v; want %v", got.Sub(made), want.Sub(made))
+			}
+		}
+		time.Sleep(time.Second)
+		f(made)
+		do(t, s, strings.Repeat("-", 3))
+		time.Sleep(openFor)
+		synctest.Wait()
+		f(made)
+		time.Sleep(time.Second)
+		do(t, s, "0+")
+		f(time.Now())
+		time.Sleep(time.Second)
+		do(t, s, "-+")
+		f(time.Now().Add(-time.Second))
+	})
+}
