@@ -13,6 +13,8 @@ import (
 type Estate struct {
 	Endpoints *upstream.Endpoints
 	Registry  *monitor.Registry
+	// OnHealth is told of every change of an endpoint's health, after the metrics are; set it before the endpoints run.
+	OnHealth func(upstream.Transition)
 
 	mu    sync.Mutex
 	loads map[identity]*load // of shadows
@@ -26,8 +28,12 @@ type load struct{ inFlight, bytes atomic.Int64 }
 
 // NewEstate makes an estate without endpoints. Its Endpoints have to be run.
 func NewEstate(reg *monitor.Registry) *Estate {
-	return &Estate{Endpoints: upstream.NewEndpoints(), Registry: reg, loads: map[identity]*load{}}
+	e := &Estate{Registry: reg, OnHealth: func(upstream.Transition) {}, loads: map[identity]*load{}}
+	e.Endpoints = upstream.NewEndpoints(e.healthChanged)
+	return e
 }
+
+func (e *Estate) healthChanged(t upstream.Transition) { e.OnHealth(t) }
 
 // load is the load of a shadow, made when it is new.
 func (e *Estate) load(id identity) *load {

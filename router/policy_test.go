@@ -13,7 +13,7 @@ import (
 
 // endpoints are n endpoints at an address, without load.
 func endpoints(n int, address string) []*upstream.Endpoint {
-	set, all := upstream.NewEndpoints(), make([]*upstream.Endpoint, n)
+	set, all := upstream.NewEndpoints(func(upstream.Transition) {}), make([]*upstream.Endpoint, n)
 	for i := range all {
 		all[i] = set.Get(upstream.Live, fmt.Sprint("pool-", i), "http://"+address)
 	}

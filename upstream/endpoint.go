@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mlproxy/health"
 )
 
 // Role keeps the connections and the state of live traffic apart from those of copies.
@@ -18,6 +20,20 @@ type Role uint8
 const (
 	Live Role = iota
 	Copies
+)
+
+// String is the role as logs and metrics spell it.
+func (r Role) String() string {
+	if r == Copies {
+		return "copies"
+	}
+	return "live"
+}
+
+// Breaker and Check are what an endpoint's health is held to; see package health.
+type (
+	Breaker = health.Breaker
+	Check   = health.Check
 )
 
 // Options are what one table says of connecting to a pool's endpoints.
@@ -32,6 +48,7 @@ type Options struct {
 type Endpoint struct {
 	url, addr string
 	watch     *Watch
+	health    *health.State
 	load      atomic.Int64
 
 	mu     sync.Mutex
@@ -59,6 +76,9 @@ func (e *Endpoint) URL() string { return e.url }
 
 // Addr is the endpoint's host:port.
 func (e *Endpoint) Addr() string { return e.addr }
+
+// Health is what is known of the endpoint's fitness, in its role.
+func (e *Endpoint) Health() *health.State { return e.health }
 
 // InFlight is how many exchanges are with the endpoint now, until their last byte.
 func (e *Endpoint) InFlight() int64 { return e.load.Load() }

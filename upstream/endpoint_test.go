@@ -478,7 +478,7 @@ func TestReap(t *testing.T) {
 
 func TestEndpointsReapOnceASecond(t *testing.T) {
 	s := serve(t)
-	set := NewEndpoints()
+	set := NewEndpoints(func(Transition) {})
 	e := set.Get(Live, "a", s.url)
 	c := acquire(t, e)
 	peer := s.next()
@@ -497,7 +497,7 @@ func TestEndpointsReapOnceASecond(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
-	set := NewEndpoints()
+	set := NewEndpoints(func(Transition) {})
 	f := func(a, b *Endpoint, same bool) {
 		t.Helper()
 		if (a == b) != same {
@@ -521,7 +521,7 @@ func TestEndpoints(t *testing.T) {
 // An endpoint that is dropped closes what it keeps, and lets what it lent finish.
 func TestRetainCloses(t *testing.T) {
 	s := serve(t)
-	set := NewEndpoints()
+	set := NewEndpoints(func(Transition) {})
 	e := set.Get(Live, "a", s.url)
 	kept, lent := acquire(t, e), acquire(t, e)
 	x, y := s.next(), s.next()
@@ -541,7 +541,7 @@ func TestRetainCloses(t *testing.T) {
 
 func TestRunClosesAllAtItsEnd(t *testing.T) {
 	s := serve(t)
-	set := NewEndpoints()
+	set := NewEndpoints(func(Transition) {})
 	e := set.Get(Live, "a", s.url)
 	c := acquire(t, e)
 	peer := s.next()

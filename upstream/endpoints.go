@@ -3,16 +3,21 @@ package upstream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"mlproxy/health"
 )
 
 // Endpoints are the endpoints in use, by role, pool and URL. They outlive tables: connections and load stay when a
 // reload leaves an address in place.
 type Endpoints struct {
-	watch *Watch
-	mu    sync.Mutex
-	known map[identity]*Endpoint
-	swept int64 // watch time of the last reaping
+	watch  *Watch
+	prober *health.Prober
+	epoch  atomic.Uint64
+	mu     sync.Mutex
+	known  map[identity]*Endpoint
+	swept  int64 // watch time of the last reaping
 }
 
 type identity struct {
@@ -20,9 +25,13 @@ type identity struct {
 	pool, url string
 }
 
-// NewEndpoints makes an empty set. Run must be called for deadlines to be kept.
-func NewEndpoints() *Endpoints {
-	s := &Endpoints{watch: NewWatch(), known: map[identity]*Endpoint{}}
+// Transition is one change of an endpoint's health.
+type Transition = health.Transition
+
+// NewEndpoints makes an empty set. Run must be called for deadlines to be kept and probes to be made. report is told of
+// every change of an endpoint's health, one after the other; it may wait.
+func NewEndpoints(report func(Transition)) *Endpoints {
+	s := &Endpoints{watch: NewWatch(), prober: health.NewProber(report), known: map[identity]*Endpoint{}}
 	s.watch.Every(s.reap)
 	return s
 }
@@ -30,9 +39,15 @@ func NewEndpoints() *Endpoints {
 // Watch is what holds the wires of all endpoints to their deadlines; the clients' wires may share it.
 func (s *Endpoints) Watch() *Watch { return s.watch }
 
-// Run keeps deadlines and closes idle connections until ctx ends, and then closes all that are kept.
+// Epoch changes whenever an endpoint becomes fit or ceases to be.
+func (s *Endpoints) Epoch() uint64 { return s.epoch.Load() }
+
+// Run keeps deadlines, probes, and closes idle connections until ctx ends, and then closes all that are kept.
 func (s *Endpoints) Run(ctx context.Context) {
+	var probing sync.WaitGroup
+	probing.Go(func() { s.prober.Run(ctx) })
 	s.watch.Run(ctx)
+	probing.Wait()
 	s.Retain(func(*Endpoint) bool { return false })
 }
 
@@ -44,7 +59,10 @@ func (s *Endpoints) Get(role Role, pool, url string) *Endpoint {
 	e := s.known[id]
 	if e == nil {
 		e = newEndpoint(url, s.watch)
+		e.health = health.NewState(health.Name{Role: role.String(), Pool: pool, Endpoint: url}, s.prober.Tell)
+		e.health.Count(&s.epoch)
 		s.known[id] = e
+		s.prober.Add(e.health)
 	}
 	e.reopen()
 	return e
@@ -57,6 +75,7 @@ func (s *Endpoints) Retain(keep func(*Endpoint) bool) {
 	for id, e := range s.known {
 		if !keep(e) {
 			delete(s.known, id)
+			s.prober.Remove(e.health)
 			e.close()
 		}
 	}
