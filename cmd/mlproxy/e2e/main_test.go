@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +42,18 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}))
 }
+
+// lookAtSources reads the folders of the program, once, and nothing more. go test remembers what a test has looked at while it
+// ran, and takes no result from its cache when that has changed; of what a test has others build it knows nothing.
+var lookAtSources = sync.OnceValue(func() error {
+	const root = "../../.."
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return fs.SkipDir
+		}
+		return err
+	})
+})
 
 func build(dir string) error {
 	swift, modelserver = filepath.Join(dir, "mlproxy"), filepath.Join(dir, "modelserver")

@@ -50,6 +50,7 @@ func start(t *testing.T, config string) *running {
 
 func run(t *testing.T, binary, config string) *running {
 	t.Helper()
+	must(t, lookAtSources())
 	r := &running{t: t, file: filepath.Join(t.TempDir(), "config.yaml"), ended: make(chan struct{})}
 	r.rewrite(config)
 	r.cmd = exec.Command(binary, "serve", "-c", r.file)
