@@ -57,9 +57,9 @@ func TestShareOfFailuresOpens(t *testing.T) {
 	f("+-+-+-+-++--", "unfit open")
 	f("+++++++++----", "fit closed")
 	f("+++++|-----", "unfit open")
-	f("+++++||-----", "fit closed")     // the good ones are forgotten, and five are too few
-	f("----------!", "unfit open")      //
-	f("+++++000000----", "fit closed")  // excluded ones are not counted
+	f("+++++||-----", "fit closed")      // the good ones are forgotten, and five are too few
+	f("----------!", "unfit open")       //
+	f("+++++000000----", "fit closed")   // excluded ones are not counted
 	f("+++++0000000-----", "unfit open") //
 }
 

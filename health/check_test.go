@@ -55,7 +55,10 @@ func TestProbe(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); _, _ = io.WriteString(w, body) }
 	}
 	breaks := func(body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body); panic(http.ErrAbortHandler) }
+		return func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, body)
+			panic(http.ErrAbortHandler)
+		}
 	}
 	ok := map[string]string{"ok": "true"}
 	f(Check{}, says(200, ""), "")
