@@ -23,7 +23,7 @@ type Conn struct {
 // Why an exchange with a model server failed.
 var (
 	ErrConnect = errors.New("no connection to the model server")
-	ErrFull    = errors.New("max_connections to the model server are in use")
+	ErrFull    = errors.New("the model server has max_connections or max_in_flight, and none became free in time")
 	ErrStale   = errors.New("the model server closed a kept connection before it answered")
 	ErrReset   = errors.New("the model server closed the connection early")
 	ErrInvalid = errors.New("the model server's answer is not HTTP/1.1")
@@ -107,7 +107,7 @@ func (c *Conn) Written() bool { return c.written }
 // Release ends the exchange. again says that the connection is as it was before: the answer was read to its end and
 // may be followed by another. Any doubt closes it.
 func (c *Conn) Release(again bool) {
-	c.endpoint.load.Add(-1)
+	defer c.endpoint.gate.leave(c.endpoint.watch.Now())
 	again = c.wire.Rest() && again && len(c.in.Bytes()) == 0 && !c.aborted.Load()
 	c.in.Skip(len(c.in.Bytes()))
 	c.in.Drop()
@@ -121,7 +121,6 @@ func (c *Conn) ready() bool { return c.wire.Quiet() }
 
 func (c *Conn) lend() *Conn {
 	c.reused, c.spoken, c.written = true, false, false
-	c.endpoint.load.Add(1)
 	return c
 }
 

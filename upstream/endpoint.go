@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"mlproxy/health"
@@ -42,6 +41,11 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// MaxConnections bounds the connections to one endpoint; 0 = no bound.
 	MaxConnections int
+	// MaxInFlight bounds the exchanges with one endpoint; 0 = no bound. Queue is for those that find it reached.
+	MaxInFlight int
+	Queue       Queue
+	// Breaker is what the pool's endpoints are held to; a Try asks it which statuses are failures.
+	Breaker Breaker
 }
 
 // Endpoint is one model server and the connections to it. It outlives tables; [Endpoints] owns it.
@@ -49,7 +53,7 @@ type Endpoint struct {
 	url, addr string
 	watch     *Watch
 	health    *health.State
-	load      atomic.Int64
+	gate      gate
 
 	mu     sync.Mutex
 	kept   []*Conn // waiting for use, the last used last: the warmest is lent first
@@ -81,11 +85,25 @@ func (e *Endpoint) Addr() string { return e.addr }
 func (e *Endpoint) Health() *health.State { return e.health }
 
 // InFlight is how many exchanges are with the endpoint now, until their last byte.
-func (e *Endpoint) InFlight() int64 { return e.load.Load() }
+func (e *Endpoint) InFlight() int64 { return e.gate.inFlight.Load() }
+
+// Load is what balancing compares: the exchanges in flight, which count for more the longer nothing has come back.
+func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 
 // Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as
 // after [ErrStale]. Errors are [ErrFull] and [ErrConnect].
 func (e *Endpoint) Acquire(o *Options, fresh bool) (*Conn, error) {
+	if err := e.gate.enter(o, e.watch.Now()); err != nil { // one that is being made is load: a silent host must not look idle
+		return nil, err
+	}
+	c, err := e.lend(o, fresh)
+	if err != nil {
+		e.gate.leave(e.watch.Now())
+	}
+	return c, err
+}
+
+func (e *Endpoint) lend(o *Options, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := e.warmest()
 		if c == nil {
@@ -120,10 +138,8 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 		}
 		e.discard(c)
 	}
-	e.load.Add(1) // a connection being made is load: a silent host must not look idle
 	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).Dial("tcp", e.addr)
 	if err != nil {
-		e.load.Add(-1)
 		e.forget()
 		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 	}

@@ -1,0 +1,124 @@
+package upstream
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func limited(inFlight, line int) *Options {
+	return &Options{MaxInFlight: inFlight, Queue: Queue{Size: line, Timeout: 100 * time.Millisecond}}
+}
+
+func TestGateBounds(t *testing.T) {
+	f := func(inFlight, line, come, wantIn, wantRefused int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			var g gate
+			var in, refused int
+			var mu sync.Mutex
+			o := limited(inFlight, line)
+			for range come {
+				go func() {
+					err := g.enter(o, 1)
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						in++
+					} else if errors.Is(err, ErrFull) {
+						refused++
+					}
+				}()
+			}
+			synctest.Wait() // those in line wait
+			mu.Lock()
+			if in != wantIn || refused != wantRefused {
+				t.Errorf("%d+%d: %d in and %d refused of %d, want %d and %d", inFlight, line, in, refused, come, wantIn, wantRefused)
+			}
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond) // synctest's clock
+			synctest.Wait()
+			if refused != come-wantIn || g.inFlight.Load() != int64(wantIn) || g.waiting.Load() != 0 {
+				t.Errorf("after the timeout: %d refused, %d in flight, %d waiting", refused, g.inFlight.Load(), g.waiting.Load())
+			}
+		})
+	}
+	f(0, 0, 100, 100, 0)
+	f(1, 0, 3, 1, 2)
+	f(3, 2, 10, 3, 5)
+	f(3, 20, 10, 3, 0)
+}
+
+// Whoever leaves hands its place to the one that has waited longest, and none is lost or doubled.
+func TestGateTakesTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		o := limited(1, 3)
+		order := make(chan int, 3)
+		if err := g.enter(o, 1); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			go func() {
+				if g.enter(o, 1) == nil {
+					order <- i
+				}
+			}()
+			synctest.Wait()
+		}
+		for want := range 3 {
+			g.leave(2)
+			if got := <-order; got != want {
+				t.Errorf("number %d's turn came in place of number %d's", got, want)
+			}
+		}
+		g.leave(3)
+		if n := g.inFlight.Load(); n != 0 {
+			t.Errorf("%d in flight when all have left", n)
+		}
+	})
+}
+
+func TestGateUnderContention(t *testing.T) {
+	var g gate
+	o := &Options{MaxInFlight: 4, Queue: Queue{Size: 64, Timeout: time.Minute}}
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for range 500 {
+				if err := g.enter(o, 1); err != nil {
+					t.Error(err)
+					return
+				}
+				if n := g.inFlight.Load(); n > 5 { // one that leaves may count itself in once more for an instant
+					t.Errorf("%d in flight, allowed are 4", n)
+				}
+				g.leave(2)
+			}
+		})
+	}
+	all.Wait()
+	if g.inFlight.Load() != 0 || g.waiting.Load() != 0 || len(g.line) != 0 {
+		t.Errorf("left behind: %d in flight, %d waiting, %d in line", g.inFlight.Load(), g.waiting.Load(), len(g.line))
+	}
+}
+
+// An endpoint that hangs weighs more with every moment; one that answers does not.
+func TestLoadAges(t *testing.T) {
+	f := func(do func(l *load), at time.Duration, want float64) {
+		t.Helper()
+		var l load
+		do(&l)
+		if got := l.aged(int64(at)); got != want {
+			t.Errorf("load %v, want %v", got, want)
+		}
+	}
+	ms := func(n int) int64 { return int64(time.Duration(n) * time.Millisecond) }
+	f(func(*load) {}, time.Hour, 0)
+	f(func(l *load) { l.begin(ms(100)) }, 100*time.Millisecond, 1)
+	f(func(l *load) { l.begin(ms(100)); l.begin(ms(300)) }, 350*time.Millisecond, 4)
+	f(func(l *load) { l.begin(ms(100)); l.begin(ms(300)); l.end(ms(350)) }, 350*time.Millisecond, 1)
+	f(func(l *load) { l.begin(ms(0)); l.end(ms(10)); l.begin(ms(1000)) }, time.Second, 1)
+}

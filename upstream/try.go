@@ -1,0 +1,87 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+
+	"mlproxy/health"
+)
+
+// ErrOpen says that the endpoint's breaker let the exchange not begin.
+var ErrOpen = health.ErrOpen
+
+// Try is one try of an exchange with an endpoint, of which the endpoint's health is told. It is a part of the exchange and
+// reused with it, so that a try allocates nothing.
+type Try struct {
+	// Carry carries the exchange over c, to the last byte of the answer. again says that c may carry another one.
+	Carry func(c *Conn) (again bool, err error)
+
+	run      func(*health.Trial) error // witnessed, bound once
+	endpoint *Endpoint
+	options  *Options
+	fresh    bool
+	trial    *health.Trial
+	status   int
+	err      error
+}
+
+// Do tries e. fresh asks for a new connection, insist for a try even though the breaker is open, for want of any fit
+// endpoint. The error is Carry's, or says why there was no connection: [ErrOpen], [ErrFull], [ErrConnect].
+func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
+	if t.run == nil {
+		t.run = t.witnessed
+	}
+	t.endpoint, t.options, t.fresh, t.status, t.err = e, o, fresh, 0, nil
+	admit := e.health.Do
+	if insist {
+		admit = e.health.Insist
+	}
+	if err := admit(t.run); errors.Is(err, ErrOpen) {
+		return ErrOpen
+	}
+	return t.err
+}
+
+// Answered tells of the status of the final answer, whose body is still to come.
+func (t *Try) Answered(status int) {
+	t.status = status
+	if t.trial != nil && !t.options.Breaker.Fails(status) {
+		t.trial.Answered()
+	}
+}
+
+// witnessed makes the try and says what it tells of the endpoint.
+func (t *Try) witnessed(trial *health.Trial) error {
+	t.trial = trial
+	t.err = t.borrowed()
+	t.trial = nil
+	switch {
+	case t.err == nil && t.options.Breaker.Fails(t.status):
+		return fmt.Errorf("it answered %d", t.status)
+	case t.err == nil && t.status >= 400 && t.status < 500:
+		return health.ErrExcluded
+	case t.err == nil, blames(t.err):
+		return t.err
+	}
+	return health.ErrExcluded
+}
+
+// blames says that err is the model server's doing: not the client's, and not a limit of ours.
+func blames(err error) bool {
+	for _, known := range []error{ErrConnect, ErrTimeout, ErrReset, ErrInvalid} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Try) borrowed() error {
+	c, err := t.endpoint.Acquire(t.options, t.fresh)
+	if err != nil {
+		return err
+	}
+	again, err := t.Carry(c)
+	c.Release(again && err == nil)
+	return err
+}
