@@ -54,6 +54,7 @@ type Endpoint struct {
 	watch     *Watch
 	health    *health.State
 	gate      gate
+	latency   latency
 
 	mu     sync.Mutex
 	kept   []*Conn // waiting for use, the last used last: the warmest is lent first
