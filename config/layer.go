@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Layer is what one origin says over the layers below it.
@@ -14,10 +15,15 @@ type Layer struct {
 	Routes map[string]Override
 }
 
-// Override is what a layer says of one route; exactly one of both is set.
+// Override is what a layer says of one route: exactly one of Split and Active. The rest tells people about it and takes no
+// part in what is merged.
 type Override struct {
-	Split  Weights // names every pool of the layer below
-	Active string  // blue | green
+	Split   Weights   `json:"split,omitempty"`  // names every pool of the layer below
+	Active  string    `json:"active,omitempty"` // blue | green
+	Author  string    `json:"author,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Time    time.Time `json:"time,omitzero"`    // when it was said
+	Expires time.Time `json:"expires,omitzero"` // zero = never; [Merge] knows no time: leave expired ones out
 }
 
 // Merge lays layers over base, later ones over earlier ones, and leaves base as it is. Its error is [Faults]: all of

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -47,6 +49,31 @@ func TestMerge(t *testing.T) {
 	}
 	if at := merged.At("routes.split.split.b"); at.Line != 7 {
 		t.Errorf("places are lost: %v", at)
+	}
+}
+
+// What an override says about itself survives being stored, and changes nothing that is in force.
+func TestOverridesAreStored(t *testing.T) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := func(o Override, want string) {
+		t.Helper()
+		text, err := json.Marshal(o)
+		if err != nil || string(text) != want {
+			t.Errorf("got %s (%v), want %s", text, err, want)
+		}
+		var again Override
+		if err := json.Unmarshal(text, &again); err != nil || cmp.Diff(o, again) != "" {
+			t.Errorf("read back: %v\n%s", err, cmp.Diff(o, again))
+		}
+	}
+	f(Override{Active: "green"}, `{"active":"green"}`)
+	f(Override{Split: Weights{"a": 0, "b": 1.5}, Author: "ann", Reason: "canary fails", Time: at, Expires: at.Add(15 * time.Minute)},
+		`{"split":{"a":0,"b":1.5},"author":"ann","reason":"canary fails","time":"2030-01-02T03:04:05Z","expires":"2030-01-02T03:19:05Z"}`)
+
+	base := mustParse(t, twoRoutes)
+	merged, err := Merge(base, Layer{"operator", map[string]Override{"colour": {Active: "blue", Author: "ann", Time: at, Expires: at}}})
+	if err != nil || merged.Digest() != base.Digest() {
+		t.Errorf("author and time change what is in force: %v", err)
 	}
 }
 
