@@ -3,6 +3,7 @@ package health
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ type Breaker struct {
 func (b *Breaker) Fails(status int) bool { return slices.Contains(b.FailureStatus, status) }
 
 func (b Breaker) withDefaults() Breaker {
-	b.FailureStatus = slices.Clone(b.FailureStatus)
+	b.FailureStatus = append([]int(nil), b.FailureStatus...)
 	b.HalfOpenRequests = max(b.HalfOpenRequests, 1)
 	if b.Window <= 0 {
 		b.Window = 10 * time.Second
@@ -44,11 +45,7 @@ func (b Breaker) withDefaults() Breaker {
 	return b
 }
 
-func (b *Breaker) same(o *Breaker) bool {
-	x, y := *b, *o
-	x.FailureStatus, y.FailureStatus = nil, nil
-	return slices.Equal(b.FailureStatus, o.FailureStatus) && fmt.Sprint(x) == fmt.Sprint(y)
-}
+func (b *Breaker) same(o *Breaker) bool { return reflect.DeepEqual(b, o) }
 
 // phase is a breaker's state; its number is that of the metric mlproxy_breaker_state.
 type phase uint8
@@ -154,7 +151,7 @@ func (b *breaker) report(course uint64, err error) {
 	}
 }
 
-// reportTrial counts the outcome of a trial.
+// reportTrial counts the outcome of a trial; one of an earlier half-open phase is nobody's.
 func (b *breaker) reportTrial(course uint64, err error) {
 	if b.course.Load() == course {
 		_, _ = b.gate.Execute(func() (struct{}, error) { return struct{}{}, err })

@@ -1,9 +1,12 @@
 package health
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 )
 
 func TestProbesWithHysteresis(t *testing.T) {
@@ -228,5 +231,13 @@ func TestTellingMayAskBack(t *testing.T) {
 		if lines[i] != want[i] {
 			t.Fatal(lines)
 		}
+	}
+}
+
+func TestReasonsAreShort(t *testing.T) {
+	s, _ := state(inRow, &ready)
+	heard(s, time.Now(), errors.New(strings.Repeat("\u00e9", 1000)))
+	if why := s.Condition().Why; len(why) > 310 || !utf8.ValidString(why) || !strings.HasSuffix(why, "...") {
+		t.Error(why)
 	}
 }

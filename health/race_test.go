@@ -13,7 +13,9 @@ import (
 func TestEverythingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm()
-		f.answer = func(string) (int, time.Duration) { return []int{200, 503}[rand.N(2)], time.Duration(rand.N(int64(time.Second))) }
+		f.answer = func(string) (int, time.Duration) {
+			return []int{200, 503}[rand.N(2)], time.Duration(rand.N(int64(time.Second)))
+		}
 		p := NewProber(func(Transition) {})
 		p.client.Transport = f
 		ctx, stop := context.WithCancel(t.Context())

@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Transition is one change of an endpoint's state.
 type Transition struct {
@@ -42,10 +45,16 @@ type news struct {
 	why     string
 }
 
+// mostWords are the bytes of a reason: it may quote what a model server said.
+const mostWords = 300
+
 // note keeps a transition until unlock. What does not change is none.
 func (s *State) note(kind, from, to, why string) {
 	if from == to {
 		return
+	}
+	if len(why) > mostWords {
+		why = strings.ToValidUTF8(why[:mostWords], "") + "..."
 	}
 	s.changed, s.why = time.Now(), why
 	if s.mute {

@@ -10,7 +10,7 @@ import (
 var (
 	// ErrOpen is [State.Do]'s, when the breaker let nothing through: the exchange did not begin, and may go to another endpoint.
 	ErrOpen = errors.New("the endpoint's breaker is open")
-	// ErrExcluded, when work's error wraps it, says that the exchange tells nothing of the endpoint: the client left, or the answer
+	// ErrExcluded in work's error says that the exchange tells nothing of the endpoint: the client left, or the answer
 	// was a 4xx, which is its client's fault.
 	ErrExcluded = errors.New("not the endpoint's doing")
 )
@@ -69,7 +69,7 @@ func (p *pass) end(err error) {
 		}
 	case p.trial == nil:
 		p.breaker.report(p.course, err)
-	case p.trial.decide(err):
+	case p.trial.end(err):
 		return
 	default: // it was found good while its answer still came; now that is over
 		p.course = p.breaker.course.Load()
@@ -84,8 +84,8 @@ func (p *pass) end(err error) {
 type Trial struct {
 	state    *State
 	breaker  *breaker
-	course   uint64
-	timer    *time.Timer
+	course   uint64      // the half-open phase it belongs to
+	timer    *time.Timer // of overdue; touched by the exchange alone
 	answered atomic.Bool
 	decided  atomic.Bool
 }
@@ -125,6 +125,12 @@ func (s *State) admitTrial() (pass, error) {
 	return pass{state: s, breaker: b, course: course, trial: t}, nil
 }
 
+// end counts the outcome, unless it came too late to decide.
+func (t *Trial) end(err error) bool {
+	t.timer.Stop()
+	return t.decide(err)
+}
+
 func (t *Trial) overdue() {
 	if t.answered.Load() {
 		t.decide(nil)
@@ -138,10 +144,9 @@ func (t *Trial) decide(err error) bool {
 	if !t.decided.CompareAndSwap(false, true) {
 		return false
 	}
-	t.timer.Stop()
 	switch {
 	case excluded(err) && !t.answered.Load():
-		t.state.giveBack(t)
+		t.state.giveBack(t.breaker)
 		return true
 	case excluded(err):
 		err = nil // it answered, which is what was asked
@@ -152,10 +157,10 @@ func (t *Trial) decide(err error) bool {
 }
 
 // giveBack lets another exchange be the trial.
-func (s *State) giveBack(t *Trial) {
+func (s *State) giveBack(b *breaker) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.breaker.Load() == t.breaker && t.breaker.course.Load() == t.course {
+	if s.breaker.Load() == b {
 		s.room++
 		s.judge()
 	}

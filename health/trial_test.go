@@ -18,7 +18,7 @@ func TestTrialDecides(t *testing.T) {
 			is(t, s, "unfit open")
 			do(t, s, "!")
 			d.says(t)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			d.says(t, "breaker open > half-open: 5s are over, the next request tries it")
 			is(t, s, "fit half-open")
@@ -176,7 +176,7 @@ func TestTrialOfAnEarlierPhase(t *testing.T) {
 			time.Sleep(openFor - 1)
 			end(late)
 			is(t, s, "unfit open")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			do(t, s, "+")
 			is(t, s, "fit half-open") // one of two
@@ -278,6 +278,36 @@ func TestFitSince(t *testing.T) {
 		f(time.Now())
 		time.Sleep(time.Second)
 		do(t, s, "-+")
+		s.Configure(inRow, &ready)
+		probed(s, "++")
 		f(time.Now().Add(-time.Second))
 	})
+}
+
+// A trial that the client left, long after the settings changed, makes no room for a second one.
+func TestTrialUnderOldSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := halfOpened(t, inRow, nil)
+		_, end := hold(t, s)
+		s.Configure(Breaker{ConsecutiveFailures: 1, OpenFor: time.Second}, nil)
+		do(t, s, "-")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		end(errClient)
+		_, endNew := hold(t, s)
+		is(t, s, "unfit half-open")
+		endNew(nil)
+		is(t, s, "fit closed")
+	})
+}
+
+// What was insisted upon under old settings revives nothing under new ones.
+func TestInsistUnderOldSettings(t *testing.T) {
+	s, _ := opened(t, inRow, nil)
+	_ = s.Insist(func(*Trial) error {
+		s.Configure(Breaker{ConsecutiveFailures: 1}, nil)
+		do(t, s, "-")
+		return nil
+	})
+	is(t, s, "unfit open")
 }
