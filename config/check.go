@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // endpoint is a URL, or a mapping with more to say.
@@ -22,6 +25,12 @@ var endpoint = kind[Endpoint]{
 		}
 		url, ok := endpointURL.read(r, n, path)
 		return Endpoint{URL: url, Weight: 1}, ok
+	},
+	show: func(e Endpoint, all bool) *yaml.Node {
+		if e.Weight == 1 {
+			return endpointURL.show(e.URL, all)
+		}
+		return endpointSection.show(e, all)
 	},
 }
 
@@ -42,6 +51,7 @@ var weights = kind[Weights]{
 		}
 		return m, true
 	},
+	show: func(w Weights, all bool) *yaml.Node { return showMap(w, all, amount) },
 }
 
 // weighable says what keeps numbers from being divided by their sum.
@@ -89,6 +99,9 @@ func (c *Config) check() Faults {
 	faults := c.checkListeners()
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		faults = append(faults, c.checkEndpoints("pools."+name+".endpoints", c.Pools[name])...)
+		if h := c.Pools[name].HealthCheck; h != nil {
+			faults = append(faults, c.checkHealthCheck("pools."+name+".health_check", h)...)
+		}
 	}
 	pools := slices.Sorted(maps.Keys(c.Pools)) // once, for however many unknown ones are compared to them
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
@@ -124,10 +137,16 @@ func (c *Config) checkListeners() (faults Faults) {
 
 // written is the first path if the file says something there, else the other.
 func (c *Config) written(path, other string) string {
-	if _, there := c.where[path]; there {
+	if c.says(path) {
 		return path
 	}
 	return other
+}
+
+// says whether the file itself has a value at path.
+func (c *Config) says(path string) bool {
+	_, there := c.where[path]
+	return there
 }
 
 // collide says whether two addresses cannot both be listened on.
@@ -167,6 +186,25 @@ func (c *Config) checkEndpoints(path string, p *Pool) (faults Faults) {
 	return faults
 }
 
+// checkHealthCheck finds probes that would overtake each other, or that no endpoint could answer as expected.
+func (c *Config) checkHealthCheck(path string, h *HealthCheck) (faults Faults) {
+	if h.Interval > 0 && h.Timeout >= h.Interval {
+		faults = append(faults, c.Fault(c.written(path+".timeout", path+".interval"),
+			fmt.Sprintf("%s: the timeout of %s is not shorter than the interval of %s", path, durationText(h.Timeout), durationText(h.Interval)),
+			"write a shorter timeout, or a longer interval"))
+	}
+	if h.Body != "" && h.Method != "" && h.Method != "POST" && h.Method != "PUT" {
+		faults = append(faults, c.Fault(path+".body", fmt.Sprintf("%s has a body, and a %s request none", path, h.Method), "write method: POST"))
+	}
+	if err := json.Unmarshal([]byte(h.Body), new(any)); err != nil && h.Body != "" && h.ContentType == "application/json" {
+		faults = append(faults, c.Fault(path+".body", fmt.Sprintf("%s.body is not JSON: %v", path, err), "mend it, or write the content_type it has"))
+	}
+	if len(h.Expect) > 0 && h.Method == "HEAD" {
+		faults = append(faults, c.Fault(path+".expect", path+".expect reads the answer's body, and an answer to HEAD has none", "write method: GET"))
+	}
+	return faults
+}
+
 func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Faults) {
 	for _, pool := range slices.Sorted(maps.Keys(r.Split)) {
 		faults = append(faults, c.checkPool(path+".split."+pool, pool, pools)...)
@@ -178,20 +216,48 @@ func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Fault
 			faults = append(faults, c.Fault(path+".blue_green.green", path+".blue_green has "+b.Green+" on both sides", "name two pools"))
 		}
 	}
+	faults = append(faults, c.checkFailover(path, r, pools)...)
+	serving := r.serving()
 	for _, pool := range slices.Sorted(maps.Keys(r.Shadow)) {
 		at := path + ".shadow." + pool
 		faults = append(faults, c.checkPool(at, pool, pools)...)
-		if r.serves(pool) {
+		if serving[pool] {
 			faults = append(faults, c.Fault(at, at+" also serves the route", "name a pool that clients get no answers from, or remove the shadow"))
 		}
 	}
 	return faults
 }
 
-// serves says whether clients may get answers of a pool.
-func (r *Route) serves(pool string) bool {
-	_, inSplit := r.Split[pool]
-	return inSplit || r.BlueGreen != nil && (pool == r.BlueGreen.Blue || pool == r.BlueGreen.Green)
+// checkFailover sees to it that each pool is one more than those tried before it.
+func (c *Config) checkFailover(path string, r *Route, pools []string) (faults Faults) {
+	seen := map[string]bool{}
+	for i, pool := range r.Failover {
+		at := fmt.Sprintf("%s.failover[%d]", path, i)
+		faults = append(faults, c.checkPool(at, pool, pools)...)
+		if seen[pool] && pool != "" {
+			faults = append(faults, c.Fault(at, at+" is "+pool+" again", "keep one of them"))
+		}
+		if _, only := r.Split[pool]; only && len(r.Split) == 1 {
+			faults = append(faults, c.Fault(at, at+" is "+pool+", the pool that all requests are for", "name another pool, or remove it"))
+		}
+		seen[pool] = true
+	}
+	return faults
+}
+
+// serving are the pools clients may get answers of.
+func (r *Route) serving() map[string]bool {
+	pools := map[string]bool{}
+	for pool := range r.Split {
+		pools[pool] = true
+	}
+	if b := r.BlueGreen; b != nil {
+		pools[b.Blue], pools[b.Green] = true, true
+	}
+	for _, pool := range r.Failover {
+		pools[pool] = true
+	}
+	return pools
 }
 
 // checkPool sees to it that a pool named at path is there.

@@ -15,6 +15,7 @@ type Config struct {
 	Shutdown       Shutdown
 	TrustedProxies []netip.Prefix
 	Log            Log
+	Tracing        *Tracing // nil = off
 	Admin          Admin
 	// StateDir is absolute, or relative to the working directory; a relative path in the file starts at the file's folder.
 	StateDir string
@@ -32,6 +33,7 @@ type Limits struct {
 	MaxRoutingBody    int   // bytes
 	ReadHeaderTimeout time.Duration
 	IdleTimeout       time.Duration
+	MaxInFlight       int // exchanges running at once; 0 = no limit
 }
 
 // Shutdown is what SIGTERM allows running exchanges.
@@ -40,10 +42,25 @@ type Shutdown struct {
 	Drain time.Duration
 }
 
-// Log configures the log of changes.
+// Log configures the log of changes, and that of requests.
 type Log struct {
 	Level  string // debug | info | warn | error
 	Format string // text | json
+	Access Access
+}
+
+// Access configures the log of requests.
+type Access struct {
+	Sample  float64 // 0..1; 0 = off, else errors are always logged
+	File    string  // absolute, or relative to the working directory; "" = standard error
+	MaxSize int64   // bytes above which the file is rotated; 0 = never
+	Keep    int     // rotated files
+}
+
+// Tracing is where spans are sent.
+type Tracing struct {
+	Endpoint string  // http://host:port/path of the OTLP/HTTP receiver of traces
+	Sample   float64 // 0..1
 }
 
 // Admin is the listener people see and steer through.
@@ -60,14 +77,53 @@ type Pool struct {
 	Balance        string
 	ConnectTimeout time.Duration
 	MaxConnections int
+	MaxInFlight    int // per endpoint; 0 = no limit
+	Queue          Queue
+	HealthCheck    *HealthCheck // nil = no probes
+	Breaker        Breaker
+	PanicThreshold float64 // 0..1: at or below this share of fit endpoints all are used
 	Host           string
 	OnClientGone   string // cancel | drain
+	SlowStart      time.Duration
 }
 
 // Endpoint is one model server.
 type Endpoint struct {
-	URL    string // http://host:port, nothing behind it
-	Weight float64
+	URL    string  // http://host:port, nothing behind it
+	Weight float64 // leastWeight..mostWeight
+}
+
+// Queue is where requests wait when every endpoint of a pool is full.
+type Queue struct {
+	Size    int // 0 = nobody waits
+	Timeout time.Duration
+}
+
+// HealthCheck is how the endpoints of a pool are probed.
+type HealthCheck struct {
+	Path        string // may have a query
+	Method      string // GET | HEAD | OPTIONS | POST | PUT
+	Interval    time.Duration
+	Timeout     time.Duration // shorter than Interval
+	Rise        int           // probes in a row that must succeed before an endpoint is fit again
+	Fall        int           // probes in a row that must fail before it is unfit
+	Status      []int         // what a sound endpoint answers
+	Body        string        // sent with POST and PUT
+	ContentType string        // of Body
+	// Expect maps dotted paths into the JSON answer, such as "outputs.0.data.0", to what stands there: a text without its
+	// quotes, a number, true or false.
+	Expect map[string]string
+}
+
+// Breaker says when an endpoint's answers make it unfit, and when it is tried again.
+type Breaker struct {
+	ConsecutiveFailures int     // failures in a row that open it; 0 = they do not
+	FailureRatio        float64 // 0..1: share of failures that opens it; 0 = it does not
+	MinRequests         int     // before FailureRatio counts
+	Window              time.Duration
+	OpenFor             time.Duration
+	HalfOpenRequests    int   // trials after OpenFor
+	FailureStatus       []int // answers that count as failures
 }
 
 // Route is what a client asks for and how its traffic is treated.
@@ -83,6 +139,7 @@ type Route struct {
 	BodyIdleTimeout time.Duration
 	MaxDuration     time.Duration
 	Retry           Retry
+	Failover        []string // pools tried in this order when the chosen one has no fit endpoint
 	// Origin names the layer that had the last word on the split or the active pool: "file", "operator".
 	Origin string
 }
@@ -131,8 +188,8 @@ type Shadow struct {
 
 // Retry says when a request may be sent to a second endpoint.
 type Retry struct {
-	Attempts     int      // extra tries
-	On           []string // connect | stale
+	Attempts     int      // extra tries: 0..2
+	On           []string // connect | stale | reset | timeout | 502 | 503 | 504
 	Budget       float64  // 0..1: retries may be at most this share of the requests
 	MinPerSecond float64  // retries a second that are allowed whatever the budget says
 	Methods      []string // methods that may be sent again once bytes were written

@@ -24,16 +24,37 @@ func mustParse(t testing.TB, src string) *Config {
 	return c
 }
 
-func files(t testing.TB, pattern string) map[string][]byte {
+func files(t testing.TB, patterns ...string) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob(pattern)
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no file is like %s (%v)", pattern, err)
-	}
 	all := map[string][]byte{}
-	for _, name := range names {
-		if all[name], err = os.ReadFile(name); err != nil {
-			t.Fatal(err)
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no file is like %s (%v)", pattern, err)
+		}
+		for _, name := range names {
+			if all[name], err = os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return all
+}
+
+// features have a folder in testdata each, which counts once the feature works.
+var features = map[string]bool{
+	"health": healthWorks, "failover": failoverWorks, "retry": retryWorks, "queue": queueWorks, "access_log": accessLogWorks, "tracing": tracingWorks,
+}
+
+func refusedFiles(t testing.TB) map[string][]byte { return files(t, places("*.yaml")...) }
+
+func goodFiles(t testing.TB) map[string][]byte { return files(t, places("good/*.yaml")...) }
+
+func places(pattern string) []string {
+	all := []string{"testdata/" + pattern}
+	for feature, works := range features {
+		if works {
+			all = append(all, "testdata/"+feature+"/"+pattern)
 		}
 	}
 	return all
@@ -41,12 +62,12 @@ func files(t testing.TB, pattern string) map[string][]byte {
 
 // Each refused file is named for what is wrong with it, and beside it is exactly what is said of it.
 func TestRefused(t *testing.T) {
-	all := files(t, "testdata/*.yaml")
+	all := refusedFiles(t)
 	if len(all) < 40 {
 		t.Errorf("only %d kinds of faults have a file", len(all))
 	}
 	for name, src := range all {
-		t.Run(filepath.Base(name), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(name, "testdata/"), func(t *testing.T) {
 			_, err := Parse(filepath.Base(name), src, noEnv)
 			if err == nil {
 				t.Fatal("was taken")
@@ -66,7 +87,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestGood(t *testing.T) {
-	for name, src := range files(t, "testdata/good/*.yaml") {
+	for name, src := range goodFiles(t) {
 		c, err := Parse(name, src, noEnv)
 		if err != nil {
 			t.Errorf("refused:\n%v", err)

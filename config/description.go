@@ -2,11 +2,22 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // This file is the description of config.yaml: every key, its default and what it means. The reader, the JSON Schema and
 // the reference page docs/config.md all come from it.
+
+// Features in the making: their keys are known, but refused until the line here says true.
+const (
+	healthWorks    = false // health_check, breaker, panic_threshold, slow_start, weight
+	failoverWorks  = false // failover
+	retryWorks     = false // retry.on: reset, timeout, 502, 503, 504
+	queueWorks     = false // max_in_flight of pools and in limits, queue
+	accessLogWorks = false // log.access
+	tracingWorks   = false // tracing
+)
 
 const (
 	gib      = 1 << 30
@@ -30,6 +41,8 @@ var document = section("config", nil,
 	later[Config]("allow_endpoints", "Which endpoints Consul or the API may name."),
 	key("log", logging, func(c *Config) *Log { return &c.Log }, "{}",
 		"The log of changes and faults, on standard error."),
+	until(tracingWorks, key("tracing", pointer(tracing), func(c *Config) **Tracing { return &c.Tracing }, "",
+		"Where spans of exchanges are sent; absent: nowhere.")),
 	key("admin", admin, func(c *Config) *Admin { return &c.Admin }, "{}",
 		"The listener people see and steer through."),
 	laterOnByDefault[Config]("consul", "Desired state and endpoints from Consul."),
@@ -45,19 +58,20 @@ var limits = section("limits", nil,
 	key("max_connections", whole(1, mostInts), func(l *Limits) *int { return &l.MaxConnections }, "20000",
 		"Client connections open at once; further ones wait to be accepted."),
 	later[Limits]("max_connections_per_ip", "Client connections of one address."),
-	key("max_header", size(gib), func(l *Limits) *int { return &l.MaxHeader }, "16KiB",
+	key("max_header", size(1, gib), func(l *Limits) *int { return &l.MaxHeader }, "16KiB",
 		"Bytes of a request's head; above it 431."),
 	key("max_header_count", whole(1, mostInts), func(l *Limits) *int { return &l.MaxHeaderCount }, "100",
 		"Header fields of a request; above it 431."),
-	key("max_body", size(int64(1024*gib)), func(l *Limits) *int64 { return &l.MaxBody }, "64MiB",
+	key("max_body", size(1, int64(1024*gib)), func(l *Limits) *int64 { return &l.MaxBody }, "64MiB",
 		"Bytes of a request's body; above it 413."),
-	key("max_routing_body", size(gib), func(l *Limits) *int { return &l.MaxRoutingBody }, "1MiB",
+	key("max_routing_body", size(1, gib), func(l *Limits) *int { return &l.MaxRoutingBody }, "1MiB",
 		"Bytes of a body that are read to find a sticky key or the model; a key further in counts as absent."),
 	key("read_header_timeout", positive, func(l *Limits) *time.Duration { return &l.ReadHeaderTimeout }, "5s",
 		"Time for a request's head to arrive, from its first byte; above it 408."),
 	key("idle_timeout", positive, func(l *Limits) *time.Duration { return &l.IdleTimeout }, "75s",
 		"Time a client connection may stay open without a request."),
-	later[Limits]("max_in_flight", "Exchanges running at once."),
+	until(queueWorks, key("max_in_flight", whole(0, mostInts), func(l *Limits) *int { return &l.MaxInFlight }, "0",
+		"Exchanges running at once; above it 503. 0 is no limit.")),
 )
 
 var shutdown = section("shutdown", nil,
@@ -72,10 +86,26 @@ var logging = section("log", nil,
 		"The least important messages that are written."),
 	key("format", word([]string{"text", "json"}), func(l *Log) *string { return &l.Format }, "text",
 		"One line of key=value pairs, or one JSON object a line."),
-	ignored[Log]("access", section("access log", nil,
-		later[struct{}]("sample", "Share of the requests that are logged."),
-		ignored[struct{}]("file", anyText, "", "Where the access log is written."),
-	), "", "The log of requests."),
+	idleUntil(accessLogWorks, key("access", accessLog, func(l *Log) *Access { return &l.Access }, "{}",
+		"The log of requests.")),
+)
+
+var accessLog = section("access log", nil,
+	until(accessLogWorks, key("sample", share, func(a *Access) *float64 { return &a.Sample }, "0%",
+		"Share of the requests that are logged, beside errors, which always are; 0% switches the log off.")),
+	idleUntil(accessLogWorks, key("file", filePath, func(a *Access) *string { return &a.File }, `""`,
+		"Where the access log is written; empty is standard error. A relative path starts at the folder of this file.")),
+	idleUntil(accessLogWorks, key("max_size", size(0, int64(1024*gib)), func(a *Access) *int64 { return &a.MaxSize }, "100MiB",
+		"Bytes above which the file is renamed and a new one begun; 0B leaves that to others (SIGUSR1 reopens the file).")),
+	idleUntil(accessLogWorks, key("keep", whole(0, 10_000), func(a *Access) *int { return &a.Keep }, "5",
+		"Renamed files that are kept; older ones are removed.")),
+)
+
+var tracing = section("tracing", nil,
+	required(key("endpoint", collector, func(t *Tracing) *string { return &t.Endpoint }, "",
+		"OTLP/HTTP receiver: http://host:port/path; without a path /v1/traces is meant.")),
+	key("sample", share, func(t *Tracing) *float64 { return &t.Sample }, "1%",
+		"Share of the exchanges that get spans."),
 )
 
 var admin = section("admin", nil,
@@ -85,7 +115,8 @@ var admin = section("admin", nil,
 	key("allowed_hosts", listOf(hostName, 0), func(a *Admin) *[]string { return &a.AllowedHosts }, "[]",
 		"Host names, without port, the admin listener answers to besides its address and localhost."),
 	key("token_file", filePath, func(a *Admin) *string { return &a.TokenFile }, `""`,
-		"File with the bearer token for everything that changes state; needed when `listen` is not on loopback. A relative path starts at the folder of this file."),
+		"File with the bearer token for everything that changes state; needed when `listen` is not on loopback. "+
+			"A relative path starts at the folder of this file."),
 )
 
 var pool = section("pool", nil,
@@ -98,41 +129,92 @@ var pool = section("pool", nil,
 		"Time to open a connection to an endpoint."),
 	key("max_connections", whole(1, mostInts), func(p *Pool) *int { return &p.MaxConnections }, "512",
 		"Connections to one endpoint."),
-	later[Pool]("max_in_flight", "Requests running on one endpoint."),
-	ignored[Pool]("queue", section("queue", nil,
-		later[struct{}]("size", "Requests waiting for an endpoint."),
-		ignored[struct{}]("timeout", notNegative, "", "Time a request may wait."),
-	), "", "Where requests wait when every endpoint is full."),
-	laterOnByDefault[Pool]("health_check", "Active probes of the endpoints."),
-	laterOnByDefault[Pool]("breaker", "Passive health from the answers."),
-	later[Pool]("panic_threshold", "Share of fit endpoints below which all are used."),
+	until(queueWorks, key("max_in_flight", whole(0, mostInts), func(p *Pool) *int { return &p.MaxInFlight }, "0",
+		"Requests running on one endpoint; above it they queue, or get 503. 0 is no limit.")),
+	idleUntil(queueWorks, key("queue", queue, func(p *Pool) *Queue { return &p.Queue }, "{}",
+		"Where requests wait when every endpoint is full.")),
+	until(healthWorks, key("health_check", orOff(pointer(healthCheck)), func(p *Pool) **HealthCheck { return &p.HealthCheck }, "",
+		"Active probes of the endpoints; absent or `false`: none.")),
+	until(healthWorks, key("breaker", breaker, func(p *Pool) *Breaker { return &p.Breaker }, "{}",
+		"Passive health: when an endpoint's own answers take it out, and for how long.")),
+	until(healthWorks, key("panic_threshold", share, func(p *Pool) *float64 { return &p.PanicThreshold }, "0%",
+		"At or below this share of fit endpoints all are used; 0% is only when none is fit.")),
 	key("host", hostHeader, func(p *Pool) *string { return &p.Host }, `""`,
 		"The Host header sent to the endpoints; empty keeps the client's."),
 	key("on_client_gone", word([]string{"cancel", "drain"}), func(p *Pool) *string { return &p.OnClientGone }, "cancel",
 		"When the client leaves early: `cancel` closes the connection to the endpoint, `drain` lets it finish so that the connection stays usable."),
-	later[Pool]("slow_start", "Time over which a new endpoint gets its full share."),
+	until(healthWorks, key("slow_start", notNegative, func(p *Pool) *time.Duration { return &p.SlowStart }, "0s",
+		"Time over which an endpoint that became fit rises to its full share; 0s is at once.")),
 	later[Pool]("tls", "TLS towards the endpoints.", "ca_file", "server_name", "cert_file", "key_file"),
+)
+
+var queue = section("queue", nil,
+	until(queueWorks, key("size", whole(0, mostInts), func(q *Queue) *int { return &q.Size }, "0",
+		"Requests waiting for an endpoint of the pool; above it 503. 0: nobody waits.")),
+	idleUntil(queueWorks, key("timeout", positive, func(q *Queue) *time.Duration { return &q.Timeout }, "100ms",
+		"Time a request may wait; then 503.")),
+)
+
+var healthCheck = section("health_check", nil,
+	required(key("path", probePath, func(h *HealthCheck) *string { return &h.Path }, "",
+		"What is asked for, with its query if it has one.")),
+	key("method", word([]string{"GET", "HEAD", "OPTIONS", "POST", "PUT"}), func(h *HealthCheck) *string { return &h.Method }, "GET",
+		"With which method; POST is the default when there is a `body`."),
+	key("interval", duration(shortestInterval), func(h *HealthCheck) *time.Duration { return &h.Interval }, "2s",
+		"Time from probe to probe, with some jitter."),
+	key("timeout", positive, func(h *HealthCheck) *time.Duration { return &h.Timeout }, "500ms",
+		"Time for the whole answer; shorter than `interval`."),
+	key("rise", whole(1, 1000), func(h *HealthCheck) *int { return &h.Rise }, "2",
+		"Probes in a row that must succeed before an unfit endpoint is fit. Of a new endpoint one decides."),
+	key("fall", whole(1, 1000), func(h *HealthCheck) *int { return &h.Fall }, "3",
+		"Probes in a row that must fail before a fit endpoint is unfit."),
+	key("status", listOf(status, 1), func(h *HealthCheck) *[]int { return &h.Status }, "[200]",
+		"Statuses of a sound answer."),
+	key("body", anything, func(h *HealthCheck) *string { return &h.Body }, `""`,
+		"Body of the probe: a sample inference, so that the model itself is tried."),
+	key("content_type", mediaType, func(h *HealthCheck) *string { return &h.ContentType }, "application/json",
+		"Content-Type of `body`."),
+	key("expect", mapOf(jsonValue, jsonPathPattern, jsonPath), func(h *HealthCheck) *map[string]string { return &h.Expect }, "{}",
+		"What must stand in the JSON answer: dotted path (`outputs.0.data.0`; a dot in a name is `\\.`) to text, number, true or false."),
+)
+
+var breaker = section("breaker", nil,
+	key("consecutive_failures", whole(0, mostInts), func(b *Breaker) *int { return &b.ConsecutiveFailures }, "5",
+		"Failures in a row that take an endpoint out; 0: they do not."),
+	key("failure_ratio", share, func(b *Breaker) *float64 { return &b.FailureRatio }, "50%",
+		"Share of failures within `window` that takes it out; 0%: it does not."),
+	key("min_requests", whole(1, mostInts), func(b *Breaker) *int { return &b.MinRequests }, "20",
+		"Requests within `window` before `failure_ratio` counts."),
+	key("window", positive, func(b *Breaker) *time.Duration { return &b.Window }, "10s",
+		"Time over which requests are counted."),
+	key("open_for", positive, func(b *Breaker) *time.Duration { return &b.OpenFor }, "5s",
+		"Time the endpoint stays out before it is tried again."),
+	key("half_open_requests", whole(1, mostInts), func(b *Breaker) *int { return &b.HalfOpenRequests }, "1",
+		"Requests that try it; all must succeed."),
+	key("failure_status", listOf(status, 0), func(b *Breaker) *[]int { return &b.FailureStatus }, "[500, 502, 503, 504]",
+		"Statuses that count as failures, beside connections that fail, break or time out."),
 )
 
 var endpointSection = section("endpoint", nil,
 	required(key("url", endpointURL, func(e *Endpoint) *string { return &e.URL }, "",
 		"http://host:port of the model server, nothing behind it.")),
-	key("weight", convert(amount, onlyOne), func(e *Endpoint) *float64 { return &e.Weight }, "1",
-		"Share of the pool's requests; only 1 is available yet."),
+	key("weight", either(healthWorks, endpointWeight, narrow(amount, onlyOne)), func(e *Endpoint) *float64 { return &e.Weight }, "1",
+		either(healthWorks, "Its requests, compared to those of the pool's other endpoints: 2 gets twice as many as 1.",
+			"Share of the pool's requests; only 1 is available yet.")),
 )
 
 var route = section("route", oneDivision,
 	required(key("match", match, func(r *Route) *Match { return &r.Match }, "",
 		"Which requests the route takes: all that is set must hold; the most specific route wins.")),
-	key("protocol", word([]string{"none"}, "open_inference", "tf_serving", "mlflow", "torchserve", "openai", "json"),
-		func(*Route) *string { return new(string) }, "none",
+	ignored[Route]("protocol", word([]string{"none"}, "open_inference", "tf_serving", "mlflow", "torchserve", "openai", "json"), "none",
 		"What the model servers speak; only `none` (bodies are not looked into) is available yet."),
 	key("split", weights, func(r *Route) *Weights { return &r.Split }, "",
 		"Weights of the pools: any numbers of 0 or more, not all 0; a pool's share is its weight divided by their sum. Either this or `blue_green`."),
 	key("blue_green", pointer(blueGreen), func(r *Route) **BlueGreen { return &r.BlueGreen }, "",
 		"Two pools of which exactly one is active. Either this or `split`."),
 	key("sticky", listOf(keySource, 0), func(r *Route) *[]KeySource { return &r.Sticky }, "[]",
-		"Where the key that keeps a user on one pool comes from: header:NAME, cookie:NAME, json:PATH or client_ip; the first that is present counts. Empty: each request is assigned anew."),
+		"Where the key that keeps a user on one pool comes from: header:NAME, cookie:NAME, json:PATH or client_ip; "+
+			"the first that is present counts. Empty: each request is assigned anew."),
 	key("force", force, func(r *Route) *string { return &r.ForceHeader }, "",
 		"How trusted callers name the pool themselves."),
 	key("shadow", mapOf(pointer(shadow), namePattern, name), func(r *Route) *map[string]*Shadow { return &r.Shadow }, "{}",
@@ -145,10 +227,11 @@ var route = section("route", oneDivision,
 		"Time of the whole exchange; 0s is no limit."),
 	key("retry", retry, func(r *Route) *Retry { return &r.Retry }, "{}",
 		"When a request may be sent to a second endpoint."),
-	later[Route]("failover", "Pools tried when the chosen one has no fit endpoint."),
+	until(failoverWorks, key("failover", listOf(poolName, 0), func(r *Route) *[]string { return &r.Failover }, "[]",
+		"Pools tried, in this order, when the chosen one has no fit endpoint.")),
 	ignored[Route]("inspect", section("inspection", nil,
 		later[struct{}]("sample", "Share of the exchanges whose bodies are looked into."),
-		ignored[struct{}]("max_body", size(int64(1024*gib)), "", "Bytes of a body that are looked into."),
+		ignored[struct{}]("max_body", size(1, int64(1024*gib)), "", "Bytes of a body that are looked into."),
 	), "", "What the monitors of inputs and outputs read."),
 	later[Route]("feedback", "What users did with the answers."),
 )
@@ -160,7 +243,7 @@ var match = section("match", oneCondition,
 		"Host names without port, any of them; a leading `*.` stands for one or more labels."),
 	key("methods", listOf(method, 0), func(m *Match) *[]string { return &m.Methods }, "[]",
 		"Methods, any of them."),
-	key("headers", mapOf(headerValue, tokenPattern, headerName), func(m *Match) *map[string]string { return &m.Headers }, "{}",
+	key("headers", headers, func(m *Match) *map[string]string { return &m.Headers }, "{}",
 		"Header fields that must all be there with this value; `*` is any value."),
 	key("model", anyText, func(m *Match) *string { return &m.Model }, `""`,
 		"Value of \"model\" in the JSON body."),
@@ -187,9 +270,9 @@ var shadow = section("shadow", nil,
 		"Time a copy has for its whole answer."),
 	key("max_in_flight", whole(1, mostInts), func(s *Shadow) *int { return &s.MaxInFlight }, "64",
 		"Copies running at once; further ones are dropped and counted."),
-	key("max_body", size(int64(gib)), func(s *Shadow) *int64 { return &s.MaxBody }, "1MiB",
+	key("max_body", size(1, int64(gib)), func(s *Shadow) *int64 { return &s.MaxBody }, "1MiB",
 		"Bytes of a body that is copied; a request with more is dropped and counted."),
-	key("max_bytes", size(int64(1024*gib)), func(s *Shadow) *int64 { return &s.MaxBytes }, "16MiB",
+	key("max_bytes", size(1, int64(1024*gib)), func(s *Shadow) *int64 { return &s.MaxBytes }, "16MiB",
 		"Bytes all copies may hold at once; further ones are dropped and counted."),
 	key("forward_credentials", yesOrNo, func(s *Shadow) *bool { return &s.ForwardCredentials }, "false",
 		"Whether copies carry the client's Authorization and Cookie."),
@@ -201,11 +284,16 @@ var shadow = section("shadow", nil,
 	later[Shadow]("noise_probe", "Share of the requests sent to one version twice, to learn how much it differs from itself."),
 )
 
+var retryNow, retryLater = []string{"connect", "stale"}, []string{"reset", "timeout", "502", "503", "504"}
+
 var retry = section("retry", nil,
-	key("attempts", whole(0, 100), func(r *Retry) *int { return &r.Attempts }, "1",
-		"Extra tries; 0 never retries."),
-	key("on", listOf(word([]string{"connect", "stale"}, "reset", "timeout", "502", "503", "504"), 0), func(r *Retry) *[]string { return &r.On }, "[connect, stale]",
-		"`connect`: nothing was sent, any method. `stale`: a reused connection closed before a byte of answer, only `methods`."),
+	key("attempts", extraTries, func(r *Retry) *int { return &r.Attempts }, "1",
+		"Extra tries, at most 2; 0 never retries."),
+	key("on", listOf(either(retryWorks, word(slices.Concat(retryNow, retryLater)), word(retryNow, retryLater...)), 0),
+		func(r *Retry) *[]string { return &r.On }, "[connect, stale]",
+		"`connect`: nothing was sent, any method. `stale`: a reused connection closed before a byte of answer, only `methods`."+
+			either(retryWorks, " `reset`: a connection broke before the answer's head. `timeout`: no head came in time. "+
+				"`502`, `503`, `504`: the model server's own answer. These too only `methods`.", "")),
 	key("budget", share, func(r *Retry) *float64 { return &r.Budget }, "20%",
 		"Retries may be at most this share of the requests."),
 	key("min_per_second", amount, func(r *Retry) *float64 { return &r.MinPerSecond }, "3",

@@ -35,16 +35,25 @@ func lookup(reference string, env func(string) (string, bool)) (string, problem)
 	inner, closed := strings.CutSuffix(reference[len("${"):], "}")
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
 	if !closed || !variableName.MatchString(name) {
-		return "", problem{shorten(reference) + " names no environment variable",
-			"write ${NAME} or ${NAME:-default}, or $${ for a plain ${"}
+		return "", problem{
+			shorten(reference) + " names no environment variable",
+			"write ${NAME} or ${NAME:-default}, or $${ for a plain ${",
+		}
 	}
 	value, set := env(name)
 	if hasFallback && value == "" {
 		return fallback, problem{}
 	}
 	if !set {
-		return "", problem{fmt.Sprintf("the environment variable %s is not set", name),
-			fmt.Sprintf("set it, or write ${%s:-default}", name)}
+		return "", problem{
+			fmt.Sprintf("the environment variable %s is not set", name),
+			fmt.Sprintf("set it, or write ${%s:-default}", name),
+		}
 	}
 	return value, problem{}
 }
+
+var anyReference = regexp.MustCompile(`\$\{[^}]*\}?`)
+
+// plain writes s so that expand gives s back.
+func plain(s string) string { return anyReference.ReplaceAllString(s, "$$$0") }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // object is a piece of JSON Schema.
@@ -20,18 +22,20 @@ type shape struct {
 	schema  object // of scalars; the others are made from keys and each
 	keys    []about
 	each    *shape // the values of a list or a map
+	orFalse bool   // false is taken, too: it means absent
 }
 
-// kind is one sort of value: what it looks like, and how it is read. read reports its own faults and says whether the
-// value can be used.
+// kind is one sort of value: what it looks like, how it is read, and how it is written. read reports its own faults and
+// says whether the value can be used. show leaves defaults out unless it is asked for all.
 type kind[T any] struct {
 	shape
 	read func(r *reader, n *node, path string) (T, bool)
+	show func(v T, all bool) *yaml.Node
 }
 
-// scalarOf makes a kind of single values from a function that judges one.
-func scalarOf[T any](s shape, judge func(n *node) (T, problem)) kind[T] {
-	return kind[T]{s, func(r *reader, n *node, path string) (T, bool) {
+// scalarOf makes a kind of single values from a function that judges one and a function that writes one.
+func scalarOf[T any](s shape, judge func(n *node) (T, problem), write func(T) *yaml.Node) kind[T] {
+	read := func(r *reader, n *node, path string) (T, bool) {
 		var zero T
 		if !r.wants(scalar, n, path, s) {
 			return zero, false
@@ -42,12 +46,13 @@ func scalarOf[T any](s shape, judge func(n *node) (T, problem)) kind[T] {
 			return zero, false
 		}
 		return v, true
-	}}
+	}
+	return kind[T]{s, read, func(v T, _ bool) *yaml.Node { return write(v) }}
 }
 
-// convert makes one kind from another by a function that judges further.
-func convert[A, B any](k kind[A], judge func(A) (B, problem)) kind[B] {
-	return kind[B]{k.shape, func(r *reader, n *node, path string) (B, bool) {
+// convert makes one kind from another by a function that judges further, and one that leads back.
+func convert[A, B any](k kind[A], judge func(A) (B, problem), back func(B) A) kind[B] {
+	read := func(r *reader, n *node, path string) (B, bool) {
 		var zero B
 		a, ok := k.read(r, n, path)
 		if !ok {
@@ -59,7 +64,13 @@ func convert[A, B any](k kind[A], judge func(A) (B, problem)) kind[B] {
 			return zero, false
 		}
 		return b, true
-	}}
+	}
+	return kind[B]{k.shape, read, func(v B, all bool) *yaml.Node { return k.show(back(v), all) }}
+}
+
+// narrow is convert for a kind that only takes fewer values.
+func narrow[T any](k kind[T], judge func(T) (T, problem)) kind[T] {
+	return convert(k, judge, func(v T) T { return v })
 }
 
 // orVariable lets a schema also take a reference to the environment, which only the program can resolve.
@@ -69,7 +80,11 @@ func orVariable(o object) object {
 
 // whole is a whole number from least to most.
 func whole(least, most int) kind[int] {
-	right := "write " + wholeRange(least, most)
+	return wholeOr(least, most, "write "+wholeRange(least, most))
+}
+
+// wholeOr is whole with a remedy of its own.
+func wholeOr(least, most int, right string) kind[int] {
 	s := shape{name: "whole number", example: strconv.Itoa(max(1, least)), schema: orVariable(object{"type": "integer", "minimum": least, "maximum": most})}
 	return scalarOf(s, func(n *node) (int, problem) {
 		v, err := strconv.Atoi(n.text)
@@ -82,7 +97,7 @@ func whole(least, most int) kind[int] {
 			return 0, problem{"is " + n.text, right}
 		}
 		return v, problem{}
-	})
+	}, showWhole)
 }
 
 func wholeRange(least, most int) string {
@@ -109,7 +124,34 @@ var amount = scalarOf(
 			return 0, problem{"is " + n.text + ", a negative number", "write 0 or more"}
 		}
 		return v, problem{}
+	}, showAmount)
+
+// Weights of endpoints stay so far from the ends of what a number can be that neither a sum nor a quotient is infinite.
+const leastWeight, mostWeight = 1e-6, 1e6
+
+// endpointWeight is how much an endpoint bears, compared to others.
+var endpointWeight = narrow(
+	kind[float64]{
+		shape{name: "number", example: "2", schema: orVariable(object{"type": "number", "minimum": leastWeight, "maximum": mostWeight})},
+		amount.read, amount.show,
+	},
+	func(v float64) (float64, problem) {
+		if v < leastWeight || v > mostWeight {
+			return 0, problem{fmt.Sprintf("is %g", v), "write a number from 0.000001 to 1000000, such as 2; remove an endpoint that shall get nothing"}
+		}
+		return v, problem{}
 	})
+
+// extraTries are the times a request may be sent again.
+var extraTries = wholeOr(0, 2, "write 0, 1 or 2: a request is tried at most 3 times in all")
+
+// status is that of a finished HTTP answer.
+var status = whole(200, 599)
+
+// jsonValue is a single value of a JSON document, as text.
+var jsonValue = scalarOf(
+	shape{name: "value", example: "ok", schema: object{"type": []string{"string", "number", "boolean"}}},
+	func(n *node) (string, problem) { return n.text, problem{} }, showText)
 
 const sharePattern = `^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$`
 
@@ -132,7 +174,7 @@ var share = scalarOf(
 			return 0, problem{"is " + n.text + ", which is not between nothing and the whole", shareRemedy(v, isPercent)}
 		}
 		return v, problem{}
-	})
+	}, showShare)
 
 func shareRemedy(v float64, isPercent bool) string {
 	if v > 1 && v <= 100 && !isPercent {
@@ -143,7 +185,7 @@ func shareRemedy(v float64, isPercent bool) string {
 
 const durationPattern = `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`
 
-// duration is a time span of at least least, which is 0 or the shortest there is.
+// duration is a time span of at least least.
 func duration(least time.Duration) kind[time.Duration] {
 	s := shape{name: "duration", example: "500ms", schema: orVariable(object{"type": "string", "pattern": durationPattern})}
 	return scalarOf(s, func(n *node) (time.Duration, problem) {
@@ -154,14 +196,19 @@ func duration(least time.Duration) kind[time.Duration] {
 		switch {
 		case err != nil:
 			return 0, problem{"is " + quote(n) + ", not a duration", `write one such as 500ms, 30s or 5m`}
-		case v < least && least > 0:
+		case v < least && least == 1:
 			return 0, problem{"is " + n.text + ", which would leave no time at all", "write a duration above 0s"}
 		case v < 0:
-			return 0, problem{"is " + n.text + ", a negative duration", "write 0s or more"}
+			return 0, problem{"is " + n.text + ", a negative duration", "write " + durationText(least) + " or more"}
+		case v < least:
+			return 0, problem{"is " + n.text + ", which is too short", "write " + durationText(least) + " or more"}
 		}
 		return v, problem{}
-	})
+	}, showDuration)
 }
+
+// shortestInterval keeps probes from becoming a load.
+const shortestInterval = 10 * time.Millisecond
 
 const sizePattern = `^[0-9]+(\.[0-9]+)? ?(B|kB|MB|GB|KiB|MiB|GiB)?$`
 
@@ -174,8 +221,8 @@ var (
 	}
 )
 
-// size is a number of bytes from 1 to most.
-func size[N int | int64](most N) kind[N] {
+// size is a number of bytes from least to most.
+func size[N int | int64](least, most N) kind[N] {
 	s := shape{name: "size", example: "1MiB", schema: orVariable(object{"type": "string", "pattern": sizePattern})}
 	return scalarOf(s, func(n *node) (N, problem) {
 		if n.tag != "!!str" && !n.expanded {
@@ -185,11 +232,11 @@ func size[N int | int64](most N) kind[N] {
 		switch {
 		case !p.none():
 			return 0, p
-		case v < 1 || v > float64(most):
-			return 0, problem{"is " + n.text, fmt.Sprintf("write a size from 1B to %s", sizeText(int64(most)))}
+		case v < float64(least) || v > float64(most):
+			return 0, problem{"is " + n.text, fmt.Sprintf("write a size from %s to %s", sizeText(int64(least)), sizeText(int64(most)))}
 		}
 		return N(v), problem{}
-	})
+	}, showSize)
 }
 
 func parseSize(text string) (float64, problem) {
@@ -208,13 +255,6 @@ func parseSize(text string) (float64, problem) {
 	return v * unit, problem{}
 }
 
-func sizeText(n int64) string {
-	if n >= 1<<30 {
-		return fmt.Sprintf("%dGiB", n>>30)
-	}
-	return fmt.Sprintf("%dMiB", n>>20)
-}
-
 // yesOrNo is true or false.
 var yesOrNo = scalarOf(
 	shape{name: "true or false", example: "true", schema: orVariable(object{"type": "boolean"})},
@@ -223,7 +263,7 @@ var yesOrNo = scalarOf(
 			return n.text == "true", problem{}
 		}
 		return false, problem{"is " + quote(n), "write true or false"}
-	})
+	}, showBool)
 
 // text is a string that judge takes; judge may give it back in another form. The pattern is what the schema says of it.
 func text(name, example, pattern string, judge func(string) (string, problem)) kind[string] {
@@ -236,12 +276,12 @@ func text(name, example, pattern string, judge func(string) (string, problem)) k
 			return "", problem{"is " + n.text + ", which YAML does not read as text", fmt.Sprintf("write %q with quotes", n.text)}
 		}
 		return judge(n.text)
-	})
+	}, showText)
 }
 
 // word is one of a few. Those of later are known, but nothing acts on them yet.
 func word(available []string, later ...string) kind[string] {
-	s := shape{name: strings.Join(available, " | "), example: available[0], schema: orVariable(object{"enum": available})}
+	s := shape{name: strings.Join(available, " | "), example: available[0], schema: orVariable(object{"enum": asWritten(available)})}
 	return scalarOf(s, func(n *node) (string, problem) {
 		switch {
 		case slices.Contains(available, n.text):
@@ -249,17 +289,28 @@ func word(available []string, later ...string) kind[string] {
 		case slices.Contains(later, n.text):
 			return "", problem{"is " + n.text + ", which is not available yet", "write " + strings.Join(available, " or ")}
 		}
-		if near := nearest(n.text, available); near != "" {
+		if near := nearest(n.text, available); near != "" && strings.Trim(n.text, "0123456789") != "" {
 			return "", problem{"is " + quote(n), fmt.Sprintf("did you mean %q?", near)}
 		}
 		return "", problem{"is " + quote(n), "write " + strings.Join(available, " or ")}
-	})
+	}, showText)
+}
+
+// asWritten are words as YAML reads them without quotes and with.
+func asWritten(words []string) (values []any) {
+	for _, w := range words {
+		values = append(values, w)
+		if number, err := strconv.Atoi(w); err == nil {
+			values = append(values, number)
+		}
+	}
+	return values
 }
 
 // listOf is a list of at least least values. A value that cannot be used stays in as its zero.
 func listOf[T any](k kind[T], least int) kind[[]T] {
 	s := shape{name: "list of " + plural(k.name), example: "[" + k.example + "]", each: &k.shape, schema: object{"type": "array", "minItems": least}}
-	return kind[[]T]{s, func(r *reader, n *node, path string) ([]T, bool) {
+	read := func(r *reader, n *node, path string) ([]T, bool) {
 		if !r.wants(list, n, path, s) {
 			return nil, false
 		}
@@ -275,7 +326,8 @@ func listOf[T any](k kind[T], least int) kind[[]T] {
 			all[i], sound = v, sound && ok
 		}
 		return all, sound
-	}}
+	}
+	return kind[[]T]{s, read, func(v []T, all bool) *yaml.Node { return showList(v, all, k) }}
 }
 
 // plural leaves words that stand for themselves alone.
@@ -289,23 +341,28 @@ func plural(name string) string {
 // oneOrMore is a list that may be written without brackets when it has one value.
 func oneOrMore[T any](k kind[T]) kind[[]T] {
 	many := listOf(k, 1)
-	s := shape{name: k.name + ", or a list of them", example: k.example,
-		schema: object{"anyOf": []any{k.asSchema(), many.asSchema()}}}
-	return kind[[]T]{s, func(r *reader, n *node, path string) ([]T, bool) {
+	s := shape{
+		name: k.name + ", or a list of them", example: k.example,
+		schema: object{"anyOf": []any{k.asSchema(), many.asSchema()}},
+	}
+	read := func(r *reader, n *node, path string) ([]T, bool) {
 		if n.kind == list {
 			return many.read(r, n, path)
 		}
 		v, ok := k.read(r, n, path)
 		return []T{v}, ok
-	}}
+	}
+	return kind[[]T]{s, read, many.show}
 }
 
 // mapOf is a mapping whose keys are names that judge takes, perhaps in another form. A value that cannot be used stays
 // in as its zero.
 func mapOf[T any](k kind[T], names string, judge func(string) (string, problem)) kind[map[string]T] {
-	s := shape{name: "mapping of " + plural(k.name), example: "{name: " + k.example + "}", each: &k.shape,
-		schema: object{"type": "object", "propertyNames": object{"pattern": names}}}
-	return kind[map[string]T]{s, func(r *reader, n *node, path string) (map[string]T, bool) {
+	s := shape{
+		name: "mapping of " + plural(k.name), example: "{name: " + k.example + "}", each: &k.shape,
+		schema: object{"type": "object", "propertyNames": object{"pattern": names}},
+	}
+	read := func(r *reader, n *node, path string) (map[string]T, bool) {
 		if !r.wants(mapping, n, path, s) {
 			return nil, false
 		}
@@ -325,15 +382,30 @@ func mapOf[T any](k kind[T], names string, judge func(string) (string, problem))
 			all[name], sound = v, sound && ok
 		}
 		return all, sound
-	}}
+	}
+	return kind[map[string]T]{s, read, func(v map[string]T, all bool) *yaml.Node { return showMap(v, all, k) }}
 }
 
 // pointer is for what is nil when absent.
 func pointer[T any](k kind[T]) kind[*T] {
-	return kind[*T]{k.shape, func(r *reader, n *node, path string) (*T, bool) {
+	read := func(r *reader, n *node, path string) (*T, bool) {
 		v, ok := k.read(r, n, path)
 		return &v, ok
-	}}
+	}
+	return kind[*T]{k.shape, read, func(v *T, all bool) *yaml.Node { return k.show(*v, all) }}
+}
+
+// orOff takes false for what is nil when absent, so that what a merge key brought can be switched off again.
+func orOff[T any](k kind[*T]) kind[*T] {
+	on := k.read
+	k.read = func(r *reader, n *node, path string) (*T, bool) {
+		if n.kind == scalar && n.text == "false" {
+			return nil, true
+		}
+		return on(r, n, path)
+	}
+	k.orFalse = true
+	return k
 }
 
 func quote(n *node) string { return shorten(n.text) }

@@ -67,12 +67,16 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, e
 func (c *Config) settle(folder string) {
 	for name, p := range c.Pools {
 		p.Name = name
+		if h := p.HealthCheck; h != nil && h.Body != "" && !c.says("pools."+name+".health_check.method") {
+			h.Method = "POST"
+		}
 	}
 	for name, r := range c.Routes {
 		r.Name, r.Origin = name, "file"
 	}
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
+	c.Log.Access.File = from(folder, c.Log.Access.File)
 }
 
 func from(folder, path string) string {
@@ -83,17 +87,34 @@ func from(folder, path string) string {
 }
 
 // checkFiles tries the files that the config names.
-func (c *Config) checkFiles() Faults {
-	if c.Admin.TokenFile == "" {
+func (c *Config) checkFiles() (faults Faults) {
+	if err := checkToken(c.Admin.TokenFile); err != nil {
+		faults = append(faults, c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token"))
+	}
+	if a := &c.Log.Access; a.Sample > 0 {
+		if err := checkPlace(a.File); err != nil {
+			faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
+		}
+	}
+	return faults
+}
+
+// checkPlace sees to it that a file can be at path.
+func checkPlace(path string) error {
+	if path == "" {
 		return nil
 	}
-	if err := checkToken(c.Admin.TokenFile); err != nil {
-		return Faults{c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token")}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
 	}
-	return nil
+	_, err := os.Stat(filepath.Dir(path))
+	return err
 }
 
 func checkToken(path string) error {
+	if path == "" {
+		return nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -10,7 +11,7 @@ import (
 // Schema is the JSON Schema, draft 2020-12, of the keys that are accepted, for editors and for those who write configs
 // by program. Relations between keys are left to the program.
 func Schema() []byte {
-	s := document.shape.asSchema()
+	s := document.asSchema()
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = "mlproxy config.yaml"
 	s["$defs"] = object{
@@ -30,10 +31,12 @@ func Schema() []byte {
 
 // asSchema adds to a shape's own schema what its keys or its values are.
 func (s *shape) asSchema() object {
-	o := object{}
-	for k, v := range s.schema {
-		o[k] = v
+	if s.orFalse {
+		on := *s
+		on.orFalse = false
+		return object{"anyOf": []any{on.asSchema(), object{"const": false}}}
 	}
+	o := maps.Clone(s.schema)
 	switch {
 	case s.name == "off" && s.keys != nil:
 		return object{"anyOf": []any{s.schema, withKeys(object{"type": "object"}, s.keys)}}

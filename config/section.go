@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,15 +21,27 @@ type about struct {
 // field is one key of a section that is read into a T.
 type field[T any] struct {
 	about
-	read func(r *reader, n *node, path string, into *T)
+	read   func(r *reader, n *node, path string, into *T)
+	absent func(r *reader, path string, into *T) // fills in the default; nil = the value is left alone
+	show   func(from *T, all bool) *yaml.Node    // nil, or a nil node = the key is left out
 }
 
 // key describes a key: its kind, the place of its value, its default as one would write it ("" = none; then the value is
 // left alone when the key is absent), and a sentence.
 func key[T, V any](name string, k kind[V], place func(*T) *V, initial, doc string) field[T] {
-	f := field[T]{about: about{key: name, doc: doc, initial: initial, shape: &k.shape}}
-	f.read = func(r *reader, n *node, path string, into *T) {
-		*place(into), _ = k.read(r, n, path)
+	read := func(r *reader, n *node, path string, into *T) { *place(into), _ = k.read(r, n, path) }
+	f := field[T]{about: about{key: name, doc: doc, initial: initial, shape: &k.shape}, read: read}
+	var standard V
+	if n := literal(initial); n != nil {
+		f.absent = func(r *reader, path string, into *T) { read(r, n, path, into) }
+		standard, _ = k.read(&reader{where: map[string]Position{}}, n, "")
+	}
+	f.show = func(from *T, all bool) *yaml.Node {
+		v := *place(from)
+		if (initial == "" || !all) && reflect.DeepEqual(v, standard) {
+			return nil
+		}
+		return k.show(v, all)
 	}
 	return f
 }
@@ -46,6 +59,42 @@ func ignored[T, V any](name string, k kind[V], initial, doc string) field[T] {
 	return f
 }
 
+// until keeps a key from being used before its feature works: only values that switch it off are taken, and the default
+// stands.
+func until[T any](works bool, f field[T]) field[T] {
+	if works {
+		return f
+	}
+	refusal := offValue(isOff, offSchema, nil)
+	if f.shape.keys != nil {
+		refusal = offValue(isAbsent, absentSchema, nil)
+	}
+	f.off, f.initial, f.shape, f.show = true, "", &refusal.shape, nil
+	f.read = func(r *reader, n *node, path string, into *T) {
+		refusal.read(r, n, path)
+		if f.absent != nil {
+			f.absent(r, path, into)
+		}
+	}
+	return f
+}
+
+// idleUntil is for a key that does no harm before its feature works, as it only matters beside one that is refused.
+func idleUntil[T any](works bool, f field[T]) field[T] {
+	if !works {
+		f.off, f.initial, f.show = true, "", nil
+	}
+	return f
+}
+
+// either is then once a feature works, and now as long as it does not.
+func either[V any](works bool, then, now V) V {
+	if works {
+		return then
+	}
+	return now
+}
+
 // later is a key whose feature is not available yet: only values that switch the feature off are taken. Its own keys
 // are named so that a typing slip in them is seen.
 func later[T any](name, doc string, keys ...string) field[T] {
@@ -54,10 +103,10 @@ func later[T any](name, doc string, keys ...string) field[T] {
 
 // laterOnByDefault is like later, for a feature that {} would switch on with its defaults.
 func laterOnByDefault[T any](name, doc string) field[T] {
-	return ignored[T](name, offValue(isAbsent, object{"enum": []any{nil, false}}, nil), "", doc)
+	return ignored[T](name, offValue(isAbsent, absentSchema, nil), "", doc)
 }
 
-var offSchema = object{"$ref": "#/$defs/off"}
+var offSchema, absentSchema = object{"$ref": "#/$defs/off"}, object{"enum": []any{nil, false}}
 
 // offValue takes what off says switches a feature off, or a mapping of such values.
 func offValue(off func(*node) bool, schema object, keys []string) kind[struct{}] {
@@ -65,7 +114,7 @@ func offValue(off func(*node) bool, schema object, keys []string) kind[struct{}]
 	for _, k := range keys {
 		s.keys = append(s.keys, about{key: k, off: true, shape: &shape{name: "off", schema: offSchema}})
 	}
-	return kind[struct{}]{s, func(r *reader, n *node, path string) (struct{}, bool) {
+	return kind[struct{}]{shape: s, read: func(r *reader, n *node, path string) (struct{}, bool) {
 		for _, e := range n.entries {
 			if keys != nil && !slices.Contains(keys, e.key) {
 				r.unknownKey(e, path, keys)
@@ -104,31 +153,44 @@ func isOff(n *node) bool {
 // section is a mapping with known keys that is read into a T. check, if any, sees which keys are there.
 func section[T any](name string, check func(r *reader, n *node, path string), fields ...field[T]) kind[T] {
 	s := shape{name: name, example: "{" + fields[0].key + ": ...}", schema: object{"type": "object"}}
-	initials := make([]*node, len(fields))
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		s.keys = append(s.keys, f.about)
-		initials[i], names[i] = literal(f.initial), f.key
+		names[i] = f.key
 	}
-	return kind[T]{s, func(r *reader, n *node, path string) (T, bool) {
+	read := func(r *reader, n *node, path string) (T, bool) {
 		var v T
 		if !r.wants(mapping, n, path, s) {
 			return v, false
 		}
 		before := len(r.faults)
 		r.unknownKeys(n, path, names)
-		for i, f := range fields {
+		for _, f := range fields {
 			if value := r.value(n, f.about, path); value != nil {
 				f.read(r, value, join(path, f.key), &v)
-			} else if initials[i] != nil {
-				f.read(r, initials[i], join(path, f.key), &v)
+			} else if f.absent != nil {
+				f.absent(r, join(path, f.key), &v)
 			}
 		}
 		if check != nil {
 			check(r, n, path)
 		}
 		return v, len(r.faults) == before
-	}}
+	}
+	return kind[T]{s, read, func(v T, all bool) *yaml.Node { return showSection(&v, all, fields) }}
+}
+
+func showSection[T any](v *T, all bool, fields []field[T]) *yaml.Node {
+	m := &yaml.Node{Kind: yaml.MappingNode}
+	for _, f := range fields {
+		if f.show == nil {
+			continue
+		}
+		if value := f.show(v, all); value != nil {
+			m.Content = append(m.Content, single("!!str", f.key), value)
+		}
+	}
+	return m
 }
 
 // literal is the node of a default. It panics on a slip in the description; every run of every test would see it.

@@ -115,7 +115,7 @@ func (t *tree) onlyDocument(src []byte) *yaml.Node {
 		return nil
 	}
 	var first, second yaml.Node
-	if err := loader.Load(&first); err != nil && err != io.EOF {
+	if err := loader.Load(&first); err != nil && !errors.Is(err, io.EOF) {
 		t.syntax(src, err)
 		return nil
 	}
@@ -126,7 +126,7 @@ func (t *tree) onlyDocument(src []byte) *yaml.Node {
 	switch err := loader.Load(&second); {
 	case err == nil:
 		t.fault(t.at(&second), "a second document begins here", "keep one document, without a --- line between parts")
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		t.syntax(src, err)
 	}
 	return first.Content[0]

@@ -34,14 +34,23 @@ routes:
     blue_green: {blue: iris-stable, green: iris-canary, active: blue}
 `)
 	pool := func(name string, urls ...string) *Pool {
-		p := &Pool{Name: name, Balance: "least_request", ConnectTimeout: 500 * time.Millisecond, MaxConnections: 512, OnClientGone: "cancel"}
+		p := &Pool{
+			Name: name, Balance: "least_request", ConnectTimeout: 500 * time.Millisecond, MaxConnections: 512, OnClientGone: "cancel",
+			Queue: Queue{Timeout: 100 * time.Millisecond},
+			Breaker: Breaker{
+				ConsecutiveFailures: 5, FailureRatio: 0.5, MinRequests: 20, Window: 10 * time.Second, OpenFor: 5 * time.Second,
+				HalfOpenRequests: 1, FailureStatus: []int{500, 502, 503, 504},
+			},
+		}
 		for _, u := range urls {
 			p.Endpoints = append(p.Endpoints, Endpoint{URL: u, Weight: 1})
 		}
 		return p
 	}
-	retry := Retry{Attempts: 1, On: []string{"connect", "stale"}, Budget: 0.2, MinPerSecond: 3,
-		Methods: []string{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}}
+	retry := Retry{
+		Attempts: 1, On: []string{"connect", "stale"}, Budget: 0.2, MinPerSecond: 3,
+		Methods: []string{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"},
+	}
 	want := &Config{
 		Version: 1, Listen: []string{"127.0.0.1:8080"},
 		Limits: Limits{
@@ -49,7 +58,7 @@ routes:
 			ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 75 * time.Second,
 		},
 		Shutdown: Shutdown{Drain: 30 * time.Second},
-		Log:      Log{Level: "info", Format: "text"},
+		Log:      Log{Level: "info", Format: "text", Access: Access{MaxSize: 100 << 20, Keep: 5}},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
 		StateDir: "state",
 		Pools: map[string]*Pool{
@@ -284,6 +293,13 @@ func TestLoad(t *testing.T) {
 	if _, err := Load(filepath.Join(folder, "missing.yaml")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a missing file: %v", err)
 	}
+	if features["access_log"] {
+		const place = "; name a file in a folder that exists"
+		f("version: 1\nlog: {access: {sample: 1%, file: access.log}}\n", "")
+		f("version: 1\nlog: {access: {sample: 0%, file: logs/access.log}}\n", "")
+		f("version: 1\nlog: {access: {sample: 1%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+place)
+		f("version: 1\nlog: {access: {sample: 1%, file: .}}\n", "config.yaml:2:34: log.access.file: "+folder+" is a folder"+place)
+	}
 	c, err := Load(write("config.yaml", "version: 1\nadmin: {token_file: token}\nstate_dir: /var/x\n"))
 	if err != nil || c.Admin.TokenFile != filepath.Join(folder, "token") || c.StateDir != "/var/x" {
 		t.Errorf("paths do not start at the file's folder: %v %v", c, err)
@@ -292,10 +308,8 @@ func TestLoad(t *testing.T) {
 
 // FuzzParse: nothing that is read makes it panic, every fault has a place, and what is taken is taken again.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.yaml", "testdata/good/*.yaml"} {
-		for _, src := range files(f, pattern) {
-			f.Add(src)
-		}
+	for _, src := range files(f, "testdata/*.yaml", "testdata/*/*.yaml", "testdata/*/good/*.yaml") {
+		f.Add(src)
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := Parse("config.yaml", src, noEnv)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // The kinds of text that config.yaml knows: names, addresses, hosts, tokens, paths.
@@ -20,6 +22,10 @@ const (
 	hostNamePattern = `^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`
 	endpointPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
 	keyPattern      = `^(client_ip|(header|cookie|json):.+)$`
+
+	collectorPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+(/[^?#\s]*)?$|\$\{`
+	mediaTypePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;[ -~]*)?$"
+	jsonPathPattern  = `^[^.]+(\.[^.]+)*$`
 )
 
 var (
@@ -28,6 +34,9 @@ var (
 	isToken    = regexp.MustCompile(tokenPattern)
 	isMethod   = regexp.MustCompile(methodPattern)
 	isHostName = regexp.MustCompile(hostNamePattern)
+	isSecret   = regexp.MustCompile(`auth|cookie|token|secret|password|api-?key`)
+	isMedia    = regexp.MustCompile(mediaTypePattern)
+	isJSONPath = regexp.MustCompile(jsonPathPattern)
 )
 
 func asItIs(s string) (string, problem) {
@@ -51,6 +60,7 @@ var (
 	filePath      = text("path", "./file", "", asItIs)
 	folder        = text("path", "./state", ".", nonEmpty)
 	headerValue   = text("header value", `"value"`, "", asItIs)
+	headers       = secretly(mapOf(headerValue, tokenPattern, headerName))
 	poolName      = text("pool name", "iris-stable", namePattern, name)
 	balance       = text("policy", "least_request", policyPattern, policy)
 	hostName      = text("host name", "models.example.org", hostNamePattern, host)
@@ -60,9 +70,13 @@ var (
 	headerField   = text("header name", "X-MLProxy-Pool", tokenPattern, headerName)
 	urlPath       = text("path", "/v2/models/iris/", `^/[^?#\s]*$`, pathOfURL)
 	listenAddress = text("address", "127.0.0.1:8080", `^(.*):[0-9]+$`, address)
-	network       = convert(text("network", "10.0.0.0/8", "", asItIs), prefix)
-	keySource     = convert(text("sticky key", "header:X-User-ID", keyPattern, asItIs), sticky)
+	network       = convert(text("network", "10.0.0.0/8", "", asItIs), prefix, prefixText)
+	keySource     = convert(text("sticky key", "header:X-User-ID", keyPattern, asItIs), sticky, stickyText)
 	endpointURL   = text("endpoint", "http://127.0.0.1:9001", endpointPattern, hostPort)
+	collector     = text("receiver", "http://127.0.0.1:4318", collectorPattern, receiver)
+	probePath     = text("path", "/v2/health/ready", `^/[^#\s]*$`, pathAndQuery)
+	mediaType     = text("media type", "application/json", mediaTypePattern, contentType)
+	anything      = text("text", `"text"`, "", func(s string) (string, problem) { return s, problem{} })
 )
 
 func name(s string) (string, problem) {
@@ -85,6 +99,21 @@ func headerName(s string) (string, problem) {
 		return "", problem{"is " + shorten(s) + ", not a header name", "write letters, digits and '-', such as X-User-ID"}
 	}
 	return strings.ToLower(s), problem{}
+}
+
+// secretly marks the values of fields that are likely to be secrets, so that they are never written out.
+func secretly(k kind[map[string]string]) kind[map[string]string] {
+	show := k.show
+	k.show = func(v map[string]string, all bool) *yaml.Node {
+		m := show(v, all)
+		for i := 0; i < len(m.Content); i += 2 {
+			if value := m.Content[i+1]; isSecret.MatchString(m.Content[i].Value) && value.Value != "*" {
+				value.Tag = secret
+			}
+		}
+		return m
+	}
+	return k
 }
 
 func methodName(s string) (string, problem) {
@@ -147,6 +176,33 @@ func pathOfURL(s string) (string, problem) {
 	return s, problem{}
 }
 
+// pathAndQuery is what a probe asks for.
+func pathAndQuery(s string) (string, problem) {
+	path, query, _ := strings.Cut(s, "?")
+	if _, p := pathOfURL(path); !p.none() {
+		return "", p
+	}
+	if strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }) {
+		return "", problem{"is " + shorten(s) + ", which holds a space or #", "write %20 or %23"}
+	}
+	return s, problem{}
+}
+
+func contentType(s string) (string, problem) {
+	if !isMedia.MatchString(s) {
+		return "", problem{"is " + shorten(s) + ", not a media type", "write one such as application/json"}
+	}
+	return s, problem{}
+}
+
+// jsonPath leads into a JSON document: names and, in lists, numbers, with dots between them.
+func jsonPath(s string) (string, problem) {
+	if !isJSONPath.MatchString(s) {
+		return "", problem{"is not a path into JSON", "write names and, in lists, numbers, with dots between them, such as outputs.0.data.0"}
+	}
+	return s, problem{}
+}
+
 // address is where to listen: an IP address, a host name or nothing, and a port.
 func address(s string) (string, problem) {
 	h, port, err := net.SplitHostPort(s)
@@ -173,10 +229,19 @@ func prefix(s string) (netip.Prefix, problem) {
 	case err != nil:
 		return netip.Prefix{}, problem{"is " + shorten(s) + ", not an address or a network", "write one such as 10.1.2.3 or 10.0.0.0/8"}
 	case p.Masked() != p:
-		return netip.Prefix{}, problem{fmt.Sprintf("is %s, an address inside of a network", s),
-			fmt.Sprintf("write %s for the network, or %s for the address", p.Masked(), p.Addr())}
+		return netip.Prefix{}, problem{
+			fmt.Sprintf("is %s, an address inside of a network", s),
+			fmt.Sprintf("write %s for the network, or %s for the address", p.Masked(), p.Addr()),
+		}
 	}
 	return p, problem{}
+}
+
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() && !p.Addr().Is4In6() {
+		return p.Addr().String()
+	}
+	return p.String()
 }
 
 // sticky reads header:NAME, cookie:NAME, json:PATH or client_ip.
@@ -189,11 +254,20 @@ func sticky(s string) (KeySource, problem) {
 		return KeySource{from, strings.ToLower(what)}, problem{}
 	case from == "cookie" && isToken.MatchString(what):
 		return KeySource{from, what}, problem{}
-	case from == "json" && what != "" && !strings.Contains("."+what+".", ".."):
+	case from == "json" && isJSONPath.MatchString(what):
 		return KeySource{from, what}, problem{}
 	}
-	return KeySource{}, problem{"is " + shorten(s) + ", not a place a key comes from",
-		"write header:NAME, cookie:NAME, json:PATH (such as json:user.id) or client_ip"}
+	return KeySource{}, problem{
+		"is " + shorten(s) + ", not a place a key comes from",
+		"write header:NAME, cookie:NAME, json:PATH (such as json:user.id) or client_ip",
+	}
+}
+
+func stickyText(k KeySource) string {
+	if k.Kind == "client_ip" {
+		return k.Kind
+	}
+	return k.Kind + ":" + k.Name
 }
 
 // hostPort takes http://host:port and nothing else, and gives it in lower case.
@@ -216,6 +290,27 @@ func hostPort(s string) (string, problem) {
 		return "", problem{fmt.Sprintf("has the host %q", u.Hostname()), right}
 	}
 	return strings.ToLower(s), problem{}
+}
+
+// receiver is a URL spans are posted to. One without a path gets the standard's.
+func receiver(s string) (string, problem) {
+	const right = "write http://host:port, such as http://127.0.0.1:4318"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", problem{"is " + shorten(s) + ", not a receiver of OTLP over HTTP", right}
+	case u.Scheme == "https":
+		return "", problem{fmt.Sprintf("is %q, and https is not available yet", u.Redacted()), "use http://"}
+	case u.Scheme != "http":
+		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
+	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
+		return "", problem{"is " + shorten(s) + ", without a port from 1 to 65535", fmt.Sprintf("write it out, such as http://%s:4318", u.Hostname())}
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", problem{fmt.Sprintf("is %q, with more than a host, a port and a path", u.Redacted()), "write http://" + u.Host + u.EscapedPath()}
+	case u.Path == "" || u.Path == "/":
+		u.Path = "/v1/traces"
+	}
+	return u.String(), problem{}
 }
 
 func onlyOne(weight float64) (float64, problem) {
