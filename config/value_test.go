@@ -330,5 +330,6 @@ func FuzzParse(f *testing.F) {
 		if _, err := Merge(c); err != nil {
 			t.Error(err)
 		}
+		readBack(t, c)
 	})
 }
