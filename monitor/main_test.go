@@ -71,4 +71,10 @@ func exercise(r *Registry) {
 	s.Sent(200, 1)
 	r.SetSplit("iris", map[string]float64{"stable": 1})
 	r.SetActive("search", "blue", []string{"blue", "green"})
+	r.SetPending(map[string]bool{"search": false})
+	r.Failover("iris", "canary", "stable").Count()
+	r.Transition("stable", "http://127.0.0.1:9001", "breaker", "open")
+	r.WatchHealth(func() []PoolHealth {
+		return []PoolHealth{{Pool: "stable", Endpoints: []EndpointHealth{{URL: "http://127.0.0.1:9001"}}}}
+	})
 }

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -12,15 +13,17 @@ import (
 // Registry holds every metric of a running mlproxy. It outlives tables: a version that survives a swap keeps its series,
 // one that does not is retired.
 type Registry struct {
-	prom   *prometheus.Registry
-	series series
-	conns  Connections
+	prom    *prometheus.Registry
+	series  series
+	conns   Connections
+	fitness *fitness
 
 	mu      sync.Mutex // held while meters come and go, never while they count
 	meters  map[version]*Meter
 	shadows map[version]*ShadowMeter
 	split   pools
 	active  pools
+	pending map[string]bool // the routes shown
 }
 
 // version names the owner of series.
@@ -36,12 +39,13 @@ func New() *Registry {
 	r := &Registry{
 		prom:    f.Registry,
 		series:  newSeries(f),
+		fitness: newFitness(),
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
 	}
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
 	r.conns.bind(r.series.rejected)
-	f.MustRegister(newLoads(r))
+	f.MustRegister(newLoads(r), r.fitness)
 	f.runtime()
 	r.Built(buildVersion(), "")
 	return r
@@ -75,6 +79,9 @@ func (r *Registry) Retire(route, pool string) {
 		delete(r.meters, v)
 	}
 	remove(r.series.ofVersion(), v.labels())
+	for _, side := range []string{"from", "to"} {
+		r.series.failovers.DeletePartialMatch(prometheus.Labels{"route": route, side: pool})
+	}
 	if !r.serves(route) {
 		r.series.overhead.DeleteLabelValues(route)
 	}
@@ -134,6 +141,25 @@ func (r *Registry) SetActive(route string, active string, pools []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active.show(route, value)
+}
+
+// SetPending shows which of all blue/green routes have a switch that waits for its pool, and no other routes.
+func (r *Registry) SetPending(routes map[string]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for route, waits := range routes {
+		value := 0.0
+		if waits {
+			value = 1
+		}
+		r.series.pending.WithLabelValues(route).Set(value)
+	}
+	for route := range r.pending {
+		if _, stays := routes[route]; !stays {
+			r.series.pending.DeleteLabelValues(route)
+		}
+	}
+	r.pending = maps.Clone(routes)
 }
 
 // ConfigApplied says that a revision came into force.

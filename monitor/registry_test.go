@@ -53,6 +53,20 @@ func TestActiveShowsOnePool(t *testing.T) {
 	}
 }
 
+func TestPendingShowsTheRoutesThatCanWait(t *testing.T) {
+	r := New()
+	r.SetPending(map[string]bool{"search": true, "other": false})
+	has(t, r, map[string]float64{
+		`mlproxy_switch_pending{route="search"}`: 1,
+		`mlproxy_switch_pending{route="other"}`:  0,
+	})
+	r.SetPending(map[string]bool{"search": false})
+	has(t, r, map[string]float64{
+		`mlproxy_switch_pending{route="search"}`: 0,
+		`mlproxy_switch_pending{route="other"}`:  gone,
+	})
+}
+
 func TestConfigSaysWhatIsInForce(t *testing.T) {
 	r := New()
 	at := time.UnixMilli(1_800_000_000_250)

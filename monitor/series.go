@@ -21,11 +21,12 @@ var (
 // series are all metrics of mlproxy. Each is made, named and explained in newSeries and nowhere else.
 type series struct {
 	requests, errors, retries, assignments       *prometheus.CounterVec
+	failovers, transitions                       *prometheus.CounterVec
 	requestBytes, responseBytes                  *prometheus.CounterVec
 	duration, upstream, firstByte, overhead      *prometheus.HistogramVec
 	shadowRequests, shadowDropped, shadowCompare *prometheus.CounterVec
 	shadowDuration                               *prometheus.HistogramVec
-	split, active, build                         *prometheus.GaugeVec
+	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
 }
@@ -52,10 +53,16 @@ func newSeries(f factory) series {
 			"Wishes for another try, by how they ended.", "route", "pool", "outcome"),
 		assignments: f.counter("assignments_total",
 			"Choices of a version, by what decided them.", "route", "pool", "by"),
+		failovers: f.counter("failovers_total",
+			"Exchanges that another pool took over from the one that was chosen for them.", "route", "from", "to"),
+		transitions: f.counter("health_transitions_total",
+			"Changes of an endpoint's health, by whose it was and what it became.", "pool", "endpoint", "kind", "to"),
 		split: f.gauge("split_weight",
 			"Configured share of a route's traffic, 0 to 1.", "route", "pool"),
 		active: f.gauge("active_pool",
 			"1 for the active pool of a blue/green route, 0 for the idle one.", "route", "pool"),
+		pending: f.gauge("switch_pending",
+			"1 while a blue/green switch of the config waits for its pool to be reachable, else 0.", "route"),
 		shadowRequests: f.counter("shadow_requests_total",
 			"Copies sent to a shadow, by the status of its answer; 0 for none.", "route", "pool", "code"),
 		shadowDuration: f.histogram("shadow_duration_seconds",
