@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mlproxy/config"
 	"mlproxy/control"
+	"mlproxy/monitor"
+	"mlproxy/router"
 )
 
 // longestReason bounds X-Reason, in bytes.
@@ -62,8 +66,27 @@ func (s *Server) removeOverride(r *http.Request, c control.Change) (control.Revi
 	return s.Loop.RemoveOverride(r.Context(), c)
 }
 
+func (s *Server) restore(r *http.Request, c control.Change) (control.Revision, error) {
+	n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
+	if err != nil {
+		return control.Revision{}, badRequest("%q is no revision; a number that GET /api/v1/revisions lists", r.PathValue("n"))
+	}
+	return s.Loop.Restore(r.Context(), c, n)
+}
+
+func (s *Server) drain(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.Drain(r.Context(), c, r.PathValue("pool"))
+}
+
+func (s *Server) undrain(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.Undrain(r.Context(), c, r.PathValue("pool"))
+}
+
 // reload has the config file read now. A file that cannot be read at all is as invalid as one with faults.
-func (s *Server) reload(r *http.Request, _ control.Change) (control.Revision, error) {
+func (s *Server) reload(r *http.Request, c control.Change) (control.Revision, error) {
+	if now := s.Loop.Status().Number; c.If != 0 && c.If != now {
+		return control.Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", control.ErrStale, now, c.If)
+	}
 	err := s.Reload(r.Context())
 	if err == nil {
 		return s.Loop.Status().Revision, nil
@@ -75,12 +98,55 @@ func (s *Server) reload(r *http.Request, _ control.Change) (control.Revision, er
 	return control.Revision{}, p
 }
 
-func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+// shown is an action that answers with what there is, and the revision it is of.
+func (s *Server) shown(what func() (control.Revision, any)) action {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := options(r, nil); err != nil {
+			return err
+		}
+		revision, body := what()
+		return reply(w, revision, body)
+	}
+}
+
+func (s *Server) status() (control.Revision, any) {
+	now := Status{Version: s.Version, Listen: s.Listen, Status: *s.Loop.Status()}
+	return now.Revision, now
+}
+
+func (s *Server) allRoutes() (control.Revision, any) {
+	now := s.Loop.Status()
+	return now.Revision, map[string]any{"routes": now.Routes}
+}
+
+func (s *Server) revisions() (control.Revision, any) {
+	all := s.Loop.Revisions()
+	return all[0], Revisions{all}
+}
+
+func (s *Server) overrides() (control.Revision, any) {
+	return s.Loop.Status().Revision, s.Loop.Overrides()
+}
+
+// plan reads the body as if it stood in the config file. It changes nothing, but needs the token all the same: what a file
+// takes from the environment shows in what it changes.
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	if err := options(r, nil); err != nil {
 		return err
 	}
-	now := Status{Version: s.Version, Listen: s.Listen, Status: *s.Loop.Status()}
-	return reply(w, now.Revision, now)
+	src, err := readBody(r, "a config file")
+	if err != nil {
+		return err
+	}
+	file, err := config.Parse(s.Loop.Config().At("").File, src, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	plan, err := s.Loop.Plan(file, router.NewEstate(monitor.New()))
+	if err != nil {
+		return err
+	}
+	return reply(w, s.Loop.Status().Revision, plan)
 }
 
 // reply writes a JSON answer that speaks of a revision.
@@ -109,6 +175,11 @@ func change(r *http.Request, parameters []string) (control.Change, error) {
 	if v := r.URL.Query().Get("force"); v != "" {
 		if c.Force, err = strconv.ParseBool(v); err != nil {
 			return c, badRequest("force=%s; true or false", v)
+		}
+	}
+	if v := r.URL.Query().Get("ttl"); v != "" {
+		if c.TTL, err = time.ParseDuration(v); err != nil || c.TTL <= 0 {
+			return c, badRequest("ttl=%s; how long the change lasts, such as 15m or 2h30m", v)
 		}
 	}
 	c.If, err = ifMatch(r.Header.Values("If-Match"))

@@ -51,6 +51,19 @@ func readActive(r *http.Request) (string, error) {
 
 // readObject reads a flat JSON object strictly: no member twice, nothing nested, nothing behind it.
 func readObject(r *http.Request, right string) (map[string]any, error) {
+	src, err := readBody(r, right)
+	if err != nil {
+		return nil, err
+	}
+	members, err := object(src)
+	if err != nil {
+		return nil, badRequest("the body is not of the right form: %v; %s", err, right)
+	}
+	return members, nil
+}
+
+// readBody reads the whole body; right is what it should be.
+func readBody(r *http.Request, right string) ([]byte, error) {
 	src, err := io.ReadAll(r.Body)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, &Problem{
@@ -61,11 +74,7 @@ func readObject(r *http.Request, right string) (map[string]any, error) {
 	if err != nil {
 		return nil, badRequest("the body did not arrive: %v; send it again", err)
 	}
-	members, err := object(src)
-	if err != nil {
-		return nil, badRequest("the body is not of the right form: %v; %s", err, right)
-	}
-	return members, nil
+	return src, nil
 }
 
 // object is the members of a flat JSON object; values are json.Number, string, bool or nil.

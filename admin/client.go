@@ -54,35 +54,80 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, c.ask(ctx, http.MethodGet, "/api/v1/status", "", nil, s)
 }
 
+// Revisions asks for the last revisions, the newest first.
+func (c *Client) Revisions(ctx context.Context) ([]control.Revision, error) {
+	var r Revisions
+	err := c.ask(ctx, http.MethodGet, "/api/v1/revisions", "", nil, &r)
+	return r.Revisions, err
+}
+
+// Overrides asks what operators have said.
+func (c *Client) Overrides(ctx context.Context) (o control.Overrides, err error) {
+	err = c.ask(ctx, http.MethodGet, "/api/v1/overrides", "", nil, &o)
+	return o, err
+}
+
+// Plan asks what a config file of that content would change.
+func (c *Client) Plan(ctx context.Context, file []byte) (*control.Plan, error) {
+	p := new(control.Plan)
+	return p, c.ask(ctx, http.MethodPost, "/api/v1/plan", "", file, p)
+}
+
 // SetSplit divides a route's traffic anew.
 func (c *Client) SetSplit(ctx context.Context, change control.Change, split config.Weights) (control.Revision, error) {
-	return c.change(ctx, http.MethodPut, "split", change, split)
+	return c.change(ctx, http.MethodPut, routePath(change, "split"), change, split)
 }
 
 // SetActive switches a route to blue or green.
 func (c *Client) SetActive(ctx context.Context, change control.Change, active string) (control.Revision, error) {
-	return c.change(ctx, http.MethodPut, "active", change, map[string]string{"active": active})
+	return c.change(ctx, http.MethodPut, routePath(change, "active"), change, map[string]string{"active": active})
 }
 
 // Rollback returns a route to its previous split or active pool.
 func (c *Client) Rollback(ctx context.Context, change control.Change) (control.Revision, error) {
-	return c.change(ctx, http.MethodPost, "rollback", change, nil)
+	return c.change(ctx, http.MethodPost, routePath(change, "rollback"), change, nil)
 }
 
 // RemoveOverride lets the config file decide again.
 func (c *Client) RemoveOverride(ctx context.Context, change control.Change) (control.Revision, error) {
-	return c.change(ctx, http.MethodDelete, "override", change, nil)
+	return c.change(ctx, http.MethodDelete, routePath(change, "override"), change, nil)
 }
 
-func (c *Client) change(ctx context.Context, method, what string, change control.Change, body any) (r control.Revision, err error) {
-	path := "/api/v1/routes/" + url.PathEscape(change.Route) + "/" + what
+// Restore returns all routes to an earlier revision.
+func (c *Client) Restore(ctx context.Context, change control.Change, number int64) (control.Revision, error) {
+	return c.change(ctx, http.MethodPost, fmt.Sprintf("/api/v1/revisions/%d/restore", number), change, nil)
+}
+
+// Drain takes a pool out of all new traffic.
+func (c *Client) Drain(ctx context.Context, change control.Change, pool string) (control.Revision, error) {
+	return c.change(ctx, http.MethodPut, "/api/v1/pools/"+url.PathEscape(pool)+"/drain", change, nil)
+}
+
+// Undrain gives a drained pool its traffic back.
+func (c *Client) Undrain(ctx context.Context, change control.Change, pool string) (control.Revision, error) {
+	return c.change(ctx, http.MethodDelete, "/api/v1/pools/"+url.PathEscape(pool)+"/drain", change, nil)
+}
+
+func routePath(change control.Change, what string) string {
+	return "/api/v1/routes/" + url.PathEscape(change.Route) + "/" + what
+}
+
+func (c *Client) change(ctx context.Context, method, path string, change control.Change, body any) (r control.Revision, err error) {
+	options := url.Values{}
 	if change.Force {
-		path += "?force=true"
+		options.Set("force", "true")
 	}
-	return r, c.ask(ctx, method, path, change.Reason, body, &r)
+	if change.TTL != 0 {
+		options.Set("ttl", change.TTL.String())
+	}
+	if len(options) > 0 {
+		path += "?" + options.Encode()
+	}
+	err = c.ask(ctx, method, path, change.Reason, body, &r)
+	return r, err
 }
 
-// ask sends one request and reads its answer into result.
+// ask sends one request and reads its answer into result. A body is sent as JSON, or as it stands if it is bytes.
 func (c *Client) ask(ctx context.Context, method, path, reason string, body, result any) error {
 	r, err := c.request(ctx, method, path, reason, body)
 	if err != nil {
@@ -101,19 +146,24 @@ func (c *Client) ask(ctx context.Context, method, path, reason string, body, res
 }
 
 func (c *Client) request(ctx context.Context, method, path, reason string, body any) (*http.Request, error) {
-	var content []byte
-	if body != nil {
+	content, kind := []byte(nil), ""
+	switch b := body.(type) {
+	case nil:
+	case []byte:
+		content, kind = b, "application/yaml"
+	default:
 		var err error
 		if content, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
+		kind = "application/json"
 	}
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
 	}
 	if reason != "" {
 		r.Header.Set("X-Reason", reason)

@@ -50,10 +50,13 @@ var meanings = []struct {
 	reason string
 }{
 	{control.ErrUnknownRoute, http.StatusNotFound, "unknown_route"},
+	{control.ErrUnknownPool, http.StatusNotFound, "unknown_pool"},
+	{control.ErrUnknownRevision, http.StatusNotFound, "unknown_revision"},
 	{control.ErrNoOverride, http.StatusNotFound, "no_override"},
 	{control.ErrUnfit, http.StatusConflict, "unfit"},
 	{control.ErrNoPrevious, http.StatusConflict, "no_previous"},
 	{control.ErrStale, http.StatusPreconditionFailed, "stale"},
+	{control.ErrNotStored, http.StatusInsufficientStorage, "not_stored"},
 	{control.ErrStopped, http.StatusServiceUnavailable, "stopping"},
 }
 

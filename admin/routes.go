@@ -22,16 +22,25 @@ type methods map[string]action
 // index is what / says.
 const index = `mlproxy, the traffic router for model servers.
 
-GET    /api/v1/status                    what is in force: routes, splits, pools, revision
-PUT    /api/v1/routes/{route}/split      {"iris-stable": 90, "iris-canary": 10}
-PUT    /api/v1/routes/{route}/active     {"active": "green"}   ?force=true
-POST   /api/v1/routes/{route}/rollback   to the previous split or active pool   ?force=true
-DELETE /api/v1/routes/{route}/override   the config file decides again
-POST   /-/reload                         read the config file now, and hear what became of it
-GET    /-/healthy                        the process lives
-GET    /-/ready                          traffic may be sent here
-GET    /metrics                          for Prometheus
-GET    /debug/pprof/                     profiles
+GET    /api/v1/status                     what is in force: routes, splits, pools, revision
+GET    /api/v1/routes                     the routes of it
+GET    /api/v1/revisions                  the last 50, and what each changed
+POST   /api/v1/revisions/{n}/restore      every route's split or active pool as it was   ?force=true
+POST   /api/v1/plan                       what a config file, in the body, would change
+GET    /api/v1/overrides                  what operators have set and drained
+PUT    /api/v1/routes/{route}/split       {"iris-stable": 90, "iris-canary": 10}
+PUT    /api/v1/routes/{route}/active      {"active": "green"}   ?force=true
+POST   /api/v1/routes/{route}/rollback    to the previous split or active pool   ?force=true
+DELETE /api/v1/routes/{route}/override    the config file decides again   ?force=true
+PUT    /api/v1/pools/{pool}/drain         no new requests from any split
+DELETE /api/v1/pools/{pool}/drain         as before
+       changes take ?ttl=15m, X-Reason and If-Match
+
+POST   /-/reload                          read the config file now, and hear what became of it
+GET    /-/healthy                         the process lives
+GET    /-/ready                           traffic may be sent here
+GET    /metrics                           for Prometheus
+GET    /debug/pprof/                      profiles
 `
 
 // routes is everything the listener answers.
@@ -43,11 +52,17 @@ func (s *Server) routes() http.Handler {
 		"/-/ready":                        {"GET": s.ready},
 		"/-/reload":                       {"POST": changing(s.reload)},
 		"/metrics":                        {"GET": s.metrics()},
-		"/api/v1/status":                  {"GET": s.status},
-		"/api/v1/routes/{route}/split":    {"PUT": changing(s.setSplit)},
-		"/api/v1/routes/{route}/active":   {"PUT": changing(s.setActive, "force")},
-		"/api/v1/routes/{route}/rollback": {"POST": changing(s.rollback, "force")},
-		"/api/v1/routes/{route}/override": {"DELETE": changing(s.removeOverride)},
+		"/api/v1/status":                  {"GET": s.shown(s.status)},
+		"/api/v1/routes":                  {"GET": s.shown(s.allRoutes)},
+		"/api/v1/revisions":               {"GET": s.shown(s.revisions)},
+		"/api/v1/revisions/{n}/restore":   {"POST": changing(s.restore, "force", "ttl")},
+		"/api/v1/plan":                    {"POST": s.plan},
+		"/api/v1/overrides":               {"GET": s.shown(s.overrides)},
+		"/api/v1/routes/{route}/split":    {"PUT": changing(s.setSplit, "ttl")},
+		"/api/v1/routes/{route}/active":   {"PUT": changing(s.setActive, "force", "ttl")},
+		"/api/v1/routes/{route}/rollback": {"POST": changing(s.rollback, "force", "ttl")},
+		"/api/v1/routes/{route}/override": {"DELETE": changing(s.removeOverride, "force")},
+		"/api/v1/pools/{pool}/drain":      {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
 		"/debug/pprof/":                   {"GET": plugged(pprof.Index)},
 		"/debug/pprof/cmdline":            {"GET": plugged(pprof.Cmdline)},
 		"/debug/pprof/profile":            {"GET": plugged(pprof.Profile)},

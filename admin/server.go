@@ -42,6 +42,11 @@ type Status struct {
 	control.Status
 }
 
+// Revisions is the answer of GET /api/v1/revisions, the newest first.
+type Revisions struct {
+	Revisions []control.Revision `json:"revisions"`
+}
+
 // Server is the admin listener's HTTP server.
 type Server struct {
 	Options

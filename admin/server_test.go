@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -164,6 +167,7 @@ const (
 	activePath   = "/api/v1/routes/search/active"
 	rollbackPath = "/api/v1/routes/search/rollback"
 	overridePath = "/api/v1/routes/iris/override"
+	drainPath    = "/api/v1/pools/b/drain"
 )
 
 func TestPlaces(t *testing.T) {
@@ -188,6 +192,8 @@ func TestPlaces(t *testing.T) {
 	f("GET, HEAD", "OPTIONS", "/api/v1/status")
 	f("POST", "GET", "/-/reload")
 	f("PUT", "GET", splitPath)
+	f("DELETE, PUT", "GET", drainPath)
+	f("POST", "GET", "/api/v1/plan")
 	f("DELETE", "POST", overridePath)
 }
 
@@ -280,7 +286,9 @@ func TestRefusedSplits(t *testing.T) {
 	f(412, "no revision", `{"a": 90, "b": 10}`, `If-Match: W/"1"`)
 	f(400, "several", `{"a": 90, "b": 10}`, `If-Match: "1", "2"`)
 	f(400, "X-Reason", `{"a": 90, "b": 10}`, "X-Reason: "+strings.Repeat("x", 501))
-	d.expect(400, `\"ttl\"`, "PUT", splitPath+"?ttl=15m", `{"a": 90, "b": 10}`)
+	d.expect(400, `\"tll\"`, "PUT", splitPath+"?tll=15m", `{"a": 90, "b": 10}`)
+	d.expect(400, "such as 15m", "PUT", splitPath+"?ttl=15", `{"a": 90, "b": 10}`)
+	d.expect(400, "such as 15m", "PUT", splitPath+"?ttl=-1s", `{"a": 90, "b": 10}`)
 	d.expect(404, `did you mean \"iris\"?`, "PUT", "/api/v1/routes/irs/split", `{"a": 90, "b": 10}`)
 	d.expect(422, "blue/green", "PUT", "/api/v1/routes/search/split", `{"a": 90, "b": 10}`)
 	if s := d.loop.Status(); s.Number != 1 {
@@ -309,6 +317,157 @@ func TestSwitchAndRollback(t *testing.T) {
 	if got := d.loop.Status().Routes["search"].Active; got != "green" {
 		t.Errorf("active is %s", got)
 	}
+}
+
+// overridesNow is what GET /api/v1/overrides answers.
+func (d *desk) overridesNow() (o control.Overrides) {
+	d.Helper()
+	if err := json.Unmarshal([]byte(d.expect(200, "", "GET", "/api/v1/overrides", "").body), &o); err != nil {
+		d.Fatal(err)
+	}
+	return o
+}
+
+func TestOverrides(t *testing.T) {
+	d := open(t, "")
+	d.expect(200, "{}", "GET", "/api/v1/overrides", "")
+	d.expect(200, "", "PUT", splitPath+"?ttl=90m", `{"a": 1, "b": 1}`, "X-Reason: try")
+	d.expect(200, "", "PUT", drainPath+"?ttl=1h", "", "X-Reason: maintenance")
+	now := d.overridesNow()
+	iris, b := now.Routes["iris"], now.Drained["b"]
+	if iris.Split["b"] != 1 || iris.Reason != "try" || iris.Expires.Sub(iris.Since) != 90*time.Minute {
+		t.Errorf("the override: %+v", iris)
+	}
+	if b.Author != "127.0.0.1" || b.Reason != "maintenance" || b.Expires.Sub(b.Since) != time.Hour {
+		t.Errorf("the drain: %+v", b)
+	}
+	if s := d.loop.Status(); s.Routes["iris"].Share["b"] != 0 || s.Pools["b"].Drained == nil {
+		t.Errorf("in force: %+v", s)
+	}
+	d.expect(200, "", "DELETE", drainPath, "")
+	d.expect(404, "not drained", "DELETE", drainPath, "")
+	d.expect(200, "", "DELETE", overridePath, "")
+	if now := d.overridesNow(); len(now.Routes)+len(now.Drained) > 0 {
+		t.Errorf("left: %+v", now)
+	}
+}
+
+func TestDrainsThatAreRefused(t *testing.T) {
+	d := open(t, "")
+	d.expect(404, "unknown_pool", "PUT", "/api/v1/pools/c/drain", "")
+	d.expect(404, "drain their pool", "PUT", "/api/v1/pools/127.0.0.1:1/drain", "")
+	got := d.expect(422, "active one of route", "PUT", "/api/v1/pools/a/drain", "")
+	if strings.Contains(got.body, "iris") {
+		t.Errorf("iris has b besides: %s", got.body)
+	}
+	d.expect(200, "", "PUT", drainPath, "")
+	d.expect(422, "no traffic but on drained", "PUT", "/api/v1/pools/a/drain", "")
+	d.expect(400, "force", "PUT", drainPath+"?force=true", "")
+}
+
+func TestRevisionsAndRestore(t *testing.T) {
+	d := open(t, "")
+	d.expect(200, "", "PUT", splitPath, `{"a": 1, "b": 1}`, "X-Reason: try")
+	got := d.expect(200, "", "GET", "/api/v1/revisions", "")
+	var all Revisions
+	if err := json.Unmarshal([]byte(got.body), &all); err != nil || got.Header.Get("ETag") != `"2"` {
+		t.Fatalf("%v: %s", err, got.body)
+	}
+	r := all.Revisions
+	if len(r) != 2 || r[0].Number != 2 || r[0].Reason != "try" || r[0].Changes[0] != "iris: (a: 95, b: 5) -> (a: 1, b: 1)" || r[1].Origin != "file" {
+		t.Errorf("revisions: %s", got.body)
+	}
+	d.expect(412, "stale", "POST", "/api/v1/revisions/1/restore", "", `If-Match: "1"`)
+	d.expect(404, "unknown_revision", "POST", "/api/v1/revisions/9/restore", "")
+	d.expect(400, "no revision", "POST", "/api/v1/revisions/x/restore", "")
+	d.expect(200, `"revision": 3`, "POST", "/api/v1/revisions/1/restore", "", `If-Match: "2"`)
+	d.expect(200, `"origin": "file"`, "GET", "/api/v1/routes", "")
+	d.expect(200, `"revision": 4`, "PUT", activePath+"?force=true", `{"active": "green"}`)
+	d.expect(200, `"revision": 5`, "POST", "/api/v1/revisions/1/restore", "")
+	d.expect(409, "unfit", "POST", "/api/v1/revisions/4/restore", "")
+	d.expect(200, `"revision": 6`, "POST", "/api/v1/revisions/4/restore?force=true&ttl=1h", "")
+	if o := d.overridesNow().Routes["search"]; o.Active != "green" || o.Expires.IsZero() {
+		t.Errorf("restored for an hour: %+v", o)
+	}
+}
+
+// Every change looks at If-Match, and every picture of what is in force has an ETag.
+func TestRevisionsAsETags(t *testing.T) {
+	d := open(t, "")
+	d.expect(200, "", "PUT", splitPath, `{"a": 1, "b": 1}`)
+	for _, path := range []string{"/api/v1/status", "/api/v1/routes", "/api/v1/revisions", "/api/v1/overrides"} {
+		if got := d.ask("GET", path, ""); got.Header.Get("ETag") != `"2"` {
+			t.Errorf("GET %s: ETag %q", path, got.Header.Get("ETag"))
+		}
+	}
+	f := func(method, path, body string) {
+		t.Helper()
+		d.expect(412, "stale", method, path, body, `If-Match: "1"`)
+	}
+	f("PUT", splitPath, `{"a": 1, "b": 2}`)
+	f("PUT", activePath+"?force=true", `{"active": "green"}`)
+	f("POST", "/api/v1/routes/iris/rollback", "")
+	f("DELETE", overridePath, "")
+	f("POST", "/api/v1/revisions/1/restore", "")
+	f("PUT", drainPath, "")
+	f("POST", "/-/reload", "")
+	d.expect(200, "", "PUT", drainPath, "", `If-Match: "2"`)
+	f("DELETE", drainPath, "")
+	if s := d.loop.Status(); s.Number != 3 {
+		t.Errorf("revision %d is in force", s.Number)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	d := open(t, "")
+	src := fmt.Sprintf(`version: 1
+pools:
+  a: {endpoints: [%[1]q, "http://127.0.0.1:2"]}
+  b: {endpoints: ["http://127.0.0.1:1"]}
+routes:
+  iris: {match: {path: /iris}, split: {a: 90, b: 10}, sticky: [client_ip]}
+  search: {match: {path: /search}, blue_green: {blue: a, green: b, active: blue}}
+`, d.url)
+	f := func(src string) (p control.Plan) {
+		t.Helper()
+		got := d.expect(200, "", "POST", "/api/v1/plan", src)
+		if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.Header.Get("ETag") == "" {
+			t.Fatalf("%v: %s", err, got.body)
+		}
+		return p
+	}
+	p := f(src)
+	iris := p.Routes["iris"]
+	if len(p.Routes) != 1 || iris.Before["b"] != 0.05 || iris.After["b"] != 0.1 || len(iris.Moves) != 1 || iris.Moves[0].To != "b" || math.Abs(iris.Moved()-0.05) > 0.003 {
+		t.Errorf("routes: %+v", p.Routes)
+	}
+	if !slices.Equal(p.Endpoints.Come, []string{"a http://127.0.0.1:2"}) || len(p.Endpoints.Go) > 0 || len(p.Pools.Come) > 0 {
+		t.Errorf("endpoints: %+v", p)
+	}
+	d.expect(200, "", "PUT", splitPath, `{"a": 1, "b": 1}`)
+	p = f(src)
+	if len(p.Routes) > 0 || len(p.Masked) != 1 || !strings.Contains(p.Masked[0], "iris: (a: 90, b: 10) is masked by the operator's (a: 1, b: 1)") {
+		t.Errorf("beneath an override: %+v", p)
+	}
+	d.expect(422, "routs", "POST", "/api/v1/plan", src+"routs: {}\n")
+	d.expect(422, "restart needed", "POST", "/api/v1/plan", src+"listen: 127.0.0.1:7\n")
+	d.expect(422, "override remove iris", "POST", "/api/v1/plan", strings.Replace(src, "{a: 90, b: 10}", "{a: 1}", 1))
+	d.expect(400, "none here", "POST", "/api/v1/plan?dry=1", src)
+	if s := d.loop.Status(); s.Number != 2 || !s.Reload.OK {
+		t.Errorf("a plan has changed something: %+v", s)
+	}
+	if metrics := d.ask("GET", "/metrics", "").body; strings.Contains(metrics, `pool="c"`) {
+		t.Error("a plan has made series")
+	}
+}
+
+func TestAFullDisk(t *testing.T) {
+	d := open(t, "")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(d.token), "state"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.expect(507, "not_stored", "PUT", splitPath, `{"a": 1, "b": 1}`)
+	d.expect(200, `"revision": 1`, "GET", "/api/v1/status", "")
 }
 
 func TestForeignPagesAreKeptOut(t *testing.T) {
@@ -375,6 +534,10 @@ func TestToken(t *testing.T) {
 	d.expect(401, "", "POST", "/-/reload", "")
 	d.expect(401, "", "DELETE", overridePath, "")
 	d.expect(401, "", "POST", rollbackPath, "")
+	d.expect(401, "", "PUT", drainPath, "")
+	d.expect(401, "", "DELETE", drainPath, "")
+	d.expect(401, "", "POST", "/api/v1/revisions/1/restore", "")
+	d.expect(401, "", "POST", "/api/v1/plan", "")
 
 	write := func(content string) {
 		if err := os.WriteFile(d.token, []byte(content), 0o600); err != nil {

@@ -76,10 +76,10 @@ func remember(previous map[string]config.Override, before, after map[string]*con
 }
 
 // revive makes a previous choice fit the route as it is now: pools that joined the split since get nothing; a pool that had
-// traffic and left makes it impossible.
-func revive(previous config.Override, now *config.Route) (config.Override, error) {
+// traffic and left, gone, makes it impossible.
+func revive(previous config.Override, now *config.Route) (fit config.Override, gone string) {
 	if previous.Split == nil {
-		return previous, nil
+		return previous, ""
 	}
 	split := make(config.Weights, len(now.Split))
 	for pool := range now.Split {
@@ -87,9 +87,8 @@ func revive(previous config.Override, now *config.Route) (config.Override, error
 	}
 	for _, pool := range slices.Sorted(maps.Keys(previous.Split)) {
 		if _, there := now.Split[pool]; !there && previous.Split[pool] > 0 {
-			return config.Override{}, fmt.Errorf("%w: the previous split (%s) names pool %q, which route %q no longer has; set the split you want",
-				ErrNoPrevious, text(previous), pool, now.Name)
+			return config.Override{}, pool
 		}
 	}
-	return config.Override{Split: split}, nil
+	return config.Override{Split: split}, ""
 }

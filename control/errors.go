@@ -6,14 +6,20 @@ import "errors"
 var (
 	// ErrUnknownRoute: the config has no such route.
 	ErrUnknownRoute = errors.New("unknown route")
+	// ErrUnknownPool: the config has no such pool.
+	ErrUnknownPool = errors.New("unknown pool")
+	// ErrUnknownRevision: no such revision is kept.
+	ErrUnknownRevision = errors.New("unknown revision")
 	// ErrUnfit: the pool to switch to cannot be reached.
 	ErrUnfit = errors.New("nothing was switched")
 	// ErrStale: the config has changed since the caller looked at it.
 	ErrStale = errors.New("the config has changed meanwhile")
 	// ErrNoPrevious: there is nothing to roll back to.
 	ErrNoPrevious = errors.New("nothing to roll back to")
-	// ErrNoOverride: the operator has not overridden the route.
+	// ErrNoOverride: the operator has not overridden the route, or not drained the pool.
 	ErrNoOverride = errors.New("no override to remove")
+	// ErrNotStored: the change could not be written to state_dir. It is not in force either, lest it vanish with a restart.
+	ErrNotStored = errors.New("nothing was changed, because the change cannot be stored")
 	// ErrStopped: the loop has ended; mlproxy is stopping.
 	ErrStopped = errors.New("mlproxy is stopping; send the change to another instance, or again after the next start")
 )

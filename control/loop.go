@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,10 +19,14 @@ type Loop struct {
 	estate *router.Estate
 	router *router.Router
 	log    *slog.Logger
+	store  *store
 
 	orders  chan order
-	stopped chan struct{} // closed when Run has ended
+	stopped chan struct{} // closed when Run takes no more orders
 	state   atomic.Pointer[state]
+	looked  time.Time      // when pools of held switches were last tried; touched by Run alone
+	looking atomic.Bool    // while they are
+	beside  sync.WaitGroup // of what Run has started
 }
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
@@ -28,18 +34,28 @@ func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
 	return &Loop{estate: estate, router: r, log: log, orders: make(chan order), stopped: make(chan struct{})}
 }
 
-// Begin applies the first config, so that a table stands before anything listens. Call it once, before Run.
+// Begin applies the first config, with what operators had said over it before the last end, so that a table stands before anything
+// listens. Call it once, before Run.
 func (l *Loop) Begin(first source.Update) error {
 	if first.Err != nil {
 		return first.Err
 	}
-	return l.file(&state{}, &first)
+	l.store = newStore(first.Config.StateDir)
+	start := &state{file: first.Config, reload: Reload{OK: true, At: time.Now()}}
+	if err := l.recall(start); err != nil {
+		return err
+	}
+	return l.apply(start, Revision{Origin: first.Origin, Reason: first.Reason}, l.tryKeep)
 }
 
 // Run applies updates and operator's commands in turn until ctx ends.
 func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
+	defer l.beside.Wait()
 	defer close(l.stopped)
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
 	for {
+		alarm.Reset(l.state.Load().rest(time.Now(), l.looked))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -48,6 +64,8 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 		case o := <-l.orders:
 			revision, err := l.obey(&o)
 			o.outcome <- outcome{revision, err}
+		case <-alarm.C:
+			l.wake(ctx, time.Now())
 		}
 	}
 }
@@ -77,29 +95,38 @@ func (l *Loop) file(now *state, u *source.Update) error {
 		return err
 	}
 	next.reload = Reload{OK: true, At: time.Now()}
-	if err := l.apply(next, Revision{Origin: u.Origin, Reason: u.Reason}); err != nil {
+	masks := now.said.masked(now.file, u.Config)
+	for _, m := range masks {
+		next.edited[m.route] = next.reload.At
+	}
+	if err := l.settle(now, next); err != nil {
 		return err
 	}
-	for _, m := range masked(now.file, u.Config, next.operator) {
-		l.log.Warn("the file's change of a route is masked by the operator's override", "route", m.Route, "file", m.Below,
-			"operator", m.Above, "to_remove", removal(m.Route))
+	if err := l.apply(next, Revision{Origin: u.Origin, Reason: u.Reason}, l.tryKeep); err != nil {
+		return err
+	}
+	for _, m := range masks {
+		l.log.Warn("the file's change of a route is masked by the operator's override", "route", m.route, "file", m.below,
+			"operator", m.above, "to_remove", removal(m.route))
 	}
 	return nil
 }
 
-// apply makes next the state of affairs: everything that can fail is tried first, then the table is swapped, then what the
-// new table no longer uses is retired.
-func (l *Loop) apply(next *state, by Revision) error {
-	merged, err := next.merge()
+// apply makes next the state of affairs: everything that can fail is tried first, keeping what operators say last; then the table
+// is swapped, then what the new table no longer uses is retired.
+func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
+	wanted, merged, err := next.merge()
 	if err != nil {
 		return err
 	}
 	if next.table != nil && same(next.table.Config(), merged) {
-		l.unchanged(next)
-		return nil
+		return l.unchanged(next, wanted, keep)
 	}
 	table, err := router.Compile(merged, l.estate)
 	if err != nil {
+		return err
+	}
+	if err := keep(next); err != nil {
 		return err
 	}
 	by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
@@ -107,18 +134,24 @@ func (l *Loop) apply(next *state, by Revision) error {
 	table.Publish(l.estate.Registry)
 	l.estate.Retire(old, table)
 
-	changes := next.became(table, by)
+	next.became(table, wanted, by)
 	l.state.Store(next)
 	l.announce(next)
-	l.log.Info("config applied", append(by.attributes(), "changes", changes)...)
+	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes)...)
 	return nil
 }
 
 // unchanged records what was said without swapping anything: the same config is already in force.
-func (l *Loop) unchanged(next *state) {
+func (l *Loop) unchanged(next *state, wanted *config.Config, keep func(*state) error) error {
+	if err := keep(next); err != nil {
+		return err
+	}
+	next.previous = remember(next.previous, next.wanted.Routes, wanted.Routes)
+	next.wanted = wanted
 	l.state.Store(next)
 	l.announce(next)
 	l.log.Info("config unchanged, keeping revision", "revision", next.revision.Number)
+	return nil
 }
 
 // announce sets the config gauges. An operator's change does not make up for a file that was refused.
@@ -127,6 +160,31 @@ func (l *Loop) announce(s *state) {
 	if !s.reload.OK {
 		l.estate.Registry.ConfigRefused(s.reload.At)
 	}
+	pending := map[string]bool{}
+	for name, r := range s.wanted.Routes {
+		if r.BlueGreen != nil {
+			pending[name] = s.held[name].to != ""
+		}
+	}
+	l.estate.Registry.SetPending(pending)
+}
+
+// keep stores what operators say, or refuses the change: what a restart would not bring back must not look as if it would.
+func (l *Loop) keep(next *state) error {
+	if err := l.store.save(&next.said); err != nil {
+		return fmt.Errorf("%w: %w; make room in state_dir, or make it writable, then try again", ErrNotStored, err)
+	}
+	next.memory.Fault = ""
+	return nil
+}
+
+// tryKeep stores what operators say where the change comes about all the same.
+func (l *Loop) tryKeep(next *state) error {
+	if err := l.keep(next); err != nil {
+		next.memory.Fault = err.Error()
+		l.log.Error("overrides cannot be stored; a restart would bring back older ones", "error", err)
+	}
+	return nil
 }
 
 // list is every fault of an error, one a line.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -19,16 +21,41 @@ import (
 	"mlproxy/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(writerEnv); dir != "" {
+		fmt.Fprintln(os.Stderr, writer(dir))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // desk is a running loop with everything around it.
 type desk struct {
 	*testing.T
 	*Loop
 	updates chan source.Update
-	log     *bytes.Buffer // written by the loop's goroutine: read it only after an outcome
-	up      string        // an endpoint that can be reached
-	down    string        // and one that cannot
+	log     *logged
+	up      string // an endpoint that can be reached
+	down    string // and one that cannot
+	dir     string // of the state
+}
+
+// logged is a log that one writes while others read.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *logged) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *logged) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
 }
 
 const iris = `iris: {match: {path: /iris}, split: {stable: 95, canary: 5}}`
@@ -36,21 +63,28 @@ const iris = `iris: {match: {path: /iris}, split: {stable: 95, canary: 5}}`
 // newDesk starts a loop with two routes: iris, a split of stable and canary, and search, blue/green with a dead green.
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{T: t, updates: make(chan source.Update), log: new(bytes.Buffer), up: listening(t), down: "http://127.0.0.1:1"}
+	d := &desk{T: t, up: listening(t), down: "http://127.0.0.1:1", dir: t.TempDir()}
+	t.Cleanup(d.run())
+	return d
+}
+
+// run begins with what there is in the state's folder, and returns what ends it.
+func (d *desk) run() (stop func()) {
+	d.Helper()
+	d.updates, d.log = make(chan source.Update), new(logged)
 	d.Loop = New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.NewTextHandler(d.log, nil)))
 	if err := d.Begin(source.Update{Origin: "file", Reason: "start", Config: d.config(iris)}); err != nil {
-		t.Fatal(err)
+		d.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- d.Loop.Run(ctx, d.updates) }()
-	t.Cleanup(func() {
-		stop()
+	ctx, end := context.WithCancel(d.Context())
+	ended, l, updates := make(chan error), d.Loop, d.updates
+	go func() { ended <- l.Run(ctx, updates) }()
+	return sync.OnceFunc(func() {
+		end()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			d.Error(err)
 		}
 	})
-	return d
 }
 
 // listening is an endpoint that takes connections while the test runs.
@@ -80,6 +114,7 @@ func (d *desk) config(routes ...string) *config.Config {
 	src := fmt.Sprintf(`version: 1
 listen: 127.0.0.1:0
 admin: {listen: 127.0.0.1:0}
+state_dir: %[4]q
 pools:
   stable: {endpoints: [%[1]q]}
   canary: {endpoints: [%[1]q]}
@@ -89,7 +124,7 @@ pools:
 routes:
   search: {match: {path: /search}, blue_green: {blue: blue, green: green, active: blue}}
   %[3]s
-`, d.up, d.down, strings.Join(routes, "\n  "))
+`, d.up, d.down, strings.Join(routes, "\n  "), d.dir)
 	c, err := config.Parse("config.yaml", []byte(src), func(string) (string, bool) { return "", false })
 	if err != nil {
 		d.Fatal(err)
@@ -282,7 +317,7 @@ func TestAFileBelowAnOverride(t *testing.T) {
 
 	err := d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {stable: 80, canary: 20}}`), nil)
 	d.expect("a masked edit changes nothing", err, nil, "iris", "2 operator canary: 1, stable: 1")
-	if below := d.Status().Routes["iris"].Override; below.Split["canary"] != 20 || below.Author != "ann" {
+	if below := d.Status().Routes["iris"].Override; below.MaskedSplit["canary"] != 20 || below.Author != "ann" {
 		t.Errorf("status shows %+v beneath", below)
 	}
 	if !strings.Contains(d.log.String(), "masked") {
@@ -291,7 +326,7 @@ func TestAFileBelowAnOverride(t *testing.T) {
 
 	for _, routes := range []string{"", `iris: {match: {path: /iris}, split: {stable: 1, next: 1}}`} {
 		err = d.reloadFile(d.config(routes), nil)
-		if err == nil || !strings.Contains(err.Error(), "mlproxy reset iris") {
+		if err == nil || !strings.Contains(err.Error(), "mlproxy override remove iris") {
 			t.Errorf("a file that invalidates the override: %v", err)
 		}
 		d.expect("kept", nil, nil, "iris", "2 operator canary: 1, stable: 1")
@@ -314,7 +349,7 @@ func TestAnUnchangedFileIsNoRevision(t *testing.T) {
 
 func TestOrdersAfterTheEnd(t *testing.T) {
 	l := New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.DiscardHandler))
-	d := &desk{T: t, Loop: l, up: "http://127.0.0.1:2", down: "http://127.0.0.1:1"}
+	d := &desk{T: t, Loop: l, up: "http://127.0.0.1:2", down: "http://127.0.0.1:1", dir: t.TempDir()}
 	if err := l.Begin(source.Update{Config: d.config(iris)}); err != nil {
 		t.Fatal(err)
 	}

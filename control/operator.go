@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"mlproxy/config"
@@ -18,15 +20,18 @@ type Change struct {
 	Author, Reason string
 	// Force switches even to a pool that cannot be reached.
 	Force bool
+	// TTL is how long the change lasts; 0 = until it is taken back.
+	TTL time.Duration
 	// If is the revision the caller has looked at; any other is ErrStale. 0 accepts any.
 	If int64
 }
 
-// order is a command on its way to the loop. plan is pure: it says what the override becomes (nil removes it).
+// order is a command on its way to the loop. plan is pure: it says what the state becomes.
 type order struct {
-	Change
-	plan    func(*state) (*setting, error)
-	outcome chan<- outcome
+	by      Revision // origin, author and reason of the revision to come
+	onlyIf  int64    // revision that must be in force; 0 for any
+	plan    func(*state) (*state, error)
+	outcome chan outcome
 }
 
 // outcome is what became of an order: the revision in force after it, or why nothing changed.
@@ -37,95 +42,118 @@ type outcome struct {
 
 // SetSplit divides the route's traffic anew. The split must name every pool of the layer below.
 func (l *Loop) SetSplit(ctx context.Context, c Change, split config.Weights) (Revision, error) {
-	return l.order(ctx, c, func(*state) (*setting, error) { return c.sets(config.Override{Split: split}), nil })
+	return l.override(ctx, c, config.Override{Split: split})
 }
 
 // SetActive makes the blue or the green pool the active one, if it can be reached or the change is forced.
 func (l *Loop) SetActive(ctx context.Context, c Change, active string) (Revision, error) {
-	if err := l.fit(ctx, c, config.Override{Active: active}); err != nil {
+	o := config.Override{Active: active}
+	if err := l.fit(ctx, c, o); err != nil {
 		return Revision{}, err
 	}
-	return l.order(ctx, c, func(*state) (*setting, error) { return c.sets(config.Override{Active: active}), nil })
+	return l.override(ctx, c, o)
+}
+
+// override lays the operator's word over the route's.
+func (l *Loop) override(ctx context.Context, c Change, o config.Override) (Revision, error) {
+	return l.order(ctx, c, func(s *state) (*state, error) {
+		if _, err := s.route(c.Route); err != nil {
+			return nil, err
+		}
+		return s.withOverride(c.Route, c.says(o)), nil
+	})
 }
 
 // Rollback returns the route to its previous split or active pool, so that a second rollback takes back the first. If the
 // layer below says the same, the override is removed rather than replaced.
 func (l *Loop) Rollback(ctx context.Context, c Change) (Revision, error) {
-	seen := l.state.Load()
-	target, err := seen.target(c.Route)
+	target, err := l.state.Load().target(c.Route)
 	if err != nil {
 		return Revision{}, err
 	}
 	if err := l.fit(ctx, c, target); err != nil {
 		return Revision{}, err
 	}
-	return l.order(ctx, c, func(s *state) (*setting, error) {
+	return l.order(ctx, c, func(s *state) (*state, error) {
 		now, err := s.target(c.Route)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case !equal(now, target):
+		}
+		if !equal(now, target) {
 			return nil, fmt.Errorf("%w; look at the status, then roll back again", ErrStale)
-		case equal(now, choice(s.file.Routes[c.Route])):
-			return nil, nil
 		}
-		return c.sets(now), nil
+		return s.choosing(c.Route, now, &c), nil
 	})
 }
 
-// RemoveOverride takes the operator's word on a route back: the config file decides again.
+// RemoveOverride takes the operator's word on a route back: the config file decides again. Where that switches the route to another
+// pool, it must be reachable or the change forced.
 func (l *Loop) RemoveOverride(ctx context.Context, c Change) (Revision, error) {
-	return l.order(ctx, c, func(s *state) (*setting, error) {
-		if _, ok := s.operator[c.Route]; !ok {
-			return nil, fmt.Errorf("%w: route %q is as the config file says", ErrNoOverride, c.Route)
+	s := l.state.Load()
+	if err := s.overridden(c.Route); err != nil {
+		return Revision{}, err
+	}
+	if err := l.fit(ctx, c, choice(s.file.Routes[c.Route])); err != nil {
+		return Revision{}, err
+	}
+	return l.order(ctx, c, func(s *state) (*state, error) {
+		if err := s.overridden(c.Route); err != nil {
+			return nil, err
 		}
-		return nil, nil
+		return s.withOverride(c.Route, nil), nil
 	})
 }
 
-// order has the loop carry out a change, and returns the revision in force afterwards.
-func (l *Loop) order(ctx context.Context, c Change, plan func(*state) (*setting, error)) (Revision, error) {
-	reply := make(chan outcome, 1)
+func (s *state) overridden(route string) error {
+	if _, err := s.route(route); err != nil {
+		return err
+	}
+	if _, is := s.said.Routes[route]; !is {
+		return fmt.Errorf("%w: route %q is as the config file says", ErrNoOverride, route)
+	}
+	return nil
+}
+
+// order has the loop carry out an operator's change, and returns the revision in force afterwards.
+func (l *Loop) order(ctx context.Context, c Change, plan func(*state) (*state, error)) (Revision, error) {
+	by := Revision{Origin: operator, Author: c.Author, Reason: c.Reason}
+	return l.send(ctx, order{by: by, onlyIf: c.If, plan: plan})
+}
+
+func (l *Loop) send(ctx context.Context, o order) (Revision, error) {
+	o.outcome = make(chan outcome, 1)
 	select {
-	case l.orders <- order{c, plan, reply}:
+	case l.orders <- o:
 	case <-l.stopped:
 		return Revision{}, ErrStopped
 	case <-ctx.Done():
 		return Revision{}, ctx.Err()
 	}
-	became := <-reply
+	became := <-o.outcome
 	return became.revision, became.err
 }
 
 // obey carries out one order.
 func (l *Loop) obey(o *order) (Revision, error) {
 	now := l.state.Load()
-	if _, err := now.route(o.Route); err != nil {
-		return Revision{}, err
+	if o.onlyIf != 0 && o.onlyIf != now.revision.Number {
+		return Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.onlyIf)
 	}
-	if o.If != 0 && o.If != now.revision.Number {
-		return Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.If)
-	}
-	override, err := o.plan(now)
+	next, err := o.plan(now)
 	if err != nil {
 		return Revision{}, err
 	}
-	err = l.apply(now.withOverride(o.Route, override), Revision{Origin: operator, Author: o.Author, Reason: o.Reason})
+	err = l.apply(next, o.by, l.keep)
 	return l.state.Load().revision, err
 }
 
-// sets is the override a change wants.
-func (c *Change) sets(o config.Override) *setting {
-	return &setting{Override: o, Author: c.Author, Reason: c.Reason, Since: time.Now()}
-}
-
-// route is the route in force of that name; config knows the one that was probably meant.
-func (s *state) route(name string) (*config.Route, error) {
-	if r := s.table.Config().Routes[name]; r != nil {
-		return r, nil
+// says is the override a change wants.
+func (c *Change) says(o config.Override) *Override {
+	set := &Override{Split: o.Split, Active: o.Active, Author: c.Author, Reason: c.Reason, Since: moment()}
+	if c.TTL > 0 {
+		set.Expires = set.Since.Add(c.TTL)
 	}
-	fault := refusals(s.table.Config(), name, config.Override{})[0]
-	return nil, fmt.Errorf("%w %q; %s", ErrUnknownRoute, name, fault.Remedy)
+	return set
 }
 
 // target is what the route would roll back to.
@@ -138,7 +166,12 @@ func (s *state) target(route string) (config.Override, error) {
 	if !ok {
 		return config.Override{}, fmt.Errorf("%w: route %q has not changed since mlproxy started; set what you want", ErrNoPrevious, route)
 	}
-	return revive(previous, now)
+	target, gone := revive(previous, now)
+	if gone != "" {
+		return target, fmt.Errorf("%w: the previous split (%s) names pool %q, which route %q no longer has; set the split you want",
+			ErrNoPrevious, text(previous), gone, route)
+	}
+	return target, nil
 }
 
 // fit tries the pool that a blue/green choice would make active. It runs in the caller's goroutine: a pool that hangs must
@@ -149,7 +182,7 @@ func (l *Loop) fit(ctx context.Context, c Change, o config.Override) error {
 	if err != nil {
 		return err
 	}
-	if c.Force || r.BlueGreen == nil || o.Active != "blue" && o.Active != "green" {
+	if c.Force || r.BlueGreen == nil || o.Active == r.BlueGreen.Active || o.Active != "blue" && o.Active != "green" {
 		return nil
 	}
 	to := config.BlueGreen{Blue: r.BlueGreen.Blue, Green: r.BlueGreen.Green, Active: o.Active}
@@ -157,6 +190,17 @@ func (l *Loop) fit(ctx context.Context, c Change, o config.Override) error {
 	defer cancel()
 	if err := pool(s.table, to.ActivePool()).Reach(ctx); err != nil {
 		return fmt.Errorf("%w: %w; or force the switch", ErrUnfit, err)
+	}
+	return nil
+}
+
+// fitAll tries the pools of all blue/green choices.
+func (l *Loop) fitAll(ctx context.Context, c Change, targets map[string]config.Override) error {
+	for _, route := range slices.Sorted(maps.Keys(targets)) {
+		c.Route = route
+		if err := l.fit(ctx, c, targets[route]); err != nil {
+			return fmt.Errorf("route %q: %w", route, err)
+		}
 	}
 	return nil
 }

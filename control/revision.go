@@ -20,6 +20,8 @@ type Revision struct {
 	Author string `json:"author,omitempty"`
 	// Reason is what the author gave as the reason, or why the file was read.
 	Reason string `json:"reason,omitempty"`
+	// Changes is what it changed, in words, one thing each.
+	Changes []string `json:"changes,omitempty"`
 }
 
 // attributes are what the log says of a revision.

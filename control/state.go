@@ -1,124 +1,115 @@
 package control
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"mlproxy/config"
 	"mlproxy/router"
 )
 
-// operator is the origin of what people say through the admin API.
-const operator = "operator"
-
 // state is all that the loop knows. It is replaced as a whole and never changed once stored, so readers need no lock.
 type state struct {
 	file     *config.Config
-	operator map[string]setting
-	previous map[string]config.Override // per route, what was in force before what is in force now
-	table    *router.Table              // of revision
+	held     map[string]hold            // by route; switches of the file that wait for their pools
+	said     Overrides                  // by operators
+	edited   map[string]time.Time       // when the file last changed a route beneath its override
+	previous map[string]config.Override // per route, what was wanted before what is wanted now
+	wanted   *config.Config             // file, holds and overrides, merged
+	table    *router.Table              // of revision: what is wanted, without drained pools
 	revision Revision
+	past     []past // the newest last, revision included
 	reload   Reload
+	memory   Memory
 }
 
-// setting is one override and whose it is.
-type setting struct {
-	config.Override
-	Author, Reason string
-	Since          time.Time
-}
-
-// withFile is the state with another file below, if that file may be reloaded and leaves every override valid.
+// withFile is the state with another file below, if that file may be reloaded and leaves every override valid. The drain of a
+// pool that has left the file has served its purpose.
 func (s *state) withFile(c *config.Config) (*state, error) {
 	if s.file != nil {
 		if faults := s.file.RestartNeeded(c); len(faults) > 0 {
 			return nil, faults
 		}
 	}
-	if faults := conflicts(c, s.operator); len(faults) > 0 {
+	if faults := s.said.conflicts(c); len(faults) > 0 {
 		return nil, faults
 	}
 	next := *s
 	next.file = c
+	next.said.Drained = known(s.said.Drained, c)
+	next.edited = maps.Clone(s.edited)
+	if next.edited == nil {
+		next.edited = map[string]time.Time{}
+	}
 	return &next, nil
 }
 
-// withOverride is the state with the operator's word on a route replaced; nil takes it back.
-func (s *state) withOverride(route string, o *setting) *state {
+// withOverride is the state with the operator's word on a route replaced; nil takes it back. Either way she has decided, and
+// nothing of the route is held any more.
+func (s *state) withOverride(route string, o *Override) *state {
 	next := *s
-	next.operator = maps.Clone(s.operator)
-	if next.operator == nil {
-		next.operator = map[string]setting{}
-	}
-	delete(next.operator, route)
-	if o != nil {
-		next.operator[route] = *o
-	}
+	next.said.Routes = with(s.said.Routes, route, o)
+	next.held, next.edited = maps.Clone(s.held), maps.Clone(s.edited)
+	delete(next.held, route)
+	delete(next.edited, route)
 	return &next
 }
 
-// merge lays all layers over each other.
-func (s *state) merge() (*config.Config, error) { return config.Merge(s.file, layer(s.operator)) }
+// withDrain is the state with a pool drained; nil undrains it.
+func (s *state) withDrain(pool string, o *Override) *state {
+	next := *s
+	next.said.Drained = with(s.said.Drained, pool, o)
+	return &next
+}
 
-// became records the table that is now in force, and returns what it changed, route by route.
-func (s *state) became(t *router.Table, r Revision) (changes []string) {
-	var before map[string]*config.Route
+// without is the state without the overrides that have ended by now, and which those are, in words.
+func (s *state) without(now time.Time) (next *state, ended string) {
+	left := *s
+	var routes, pools []string
+	left.said.Routes, routes = alive(s.said.Routes, now)
+	left.said.Drained, pools = alive(s.said.Drained, now)
+	left.edited = maps.Clone(s.edited)
+	for _, route := range routes {
+		delete(left.edited, route)
+	}
+	for _, pool := range pools {
+		routes = append(routes, "drain of "+pool)
+	}
+	return &left, strings.Join(routes, ", ")
+}
+
+// merge lays all layers over each other: wanted is what file and operators say of the routes, merged is that without drained pools.
+func (s *state) merge() (wanted, merged *config.Config, err error) {
+	if wanted, err = config.Merge(s.file, holding(s.held), s.said.layer()); err != nil {
+		return nil, nil, err
+	}
+	drained, err := drain(wanted, s.said.Drained)
+	if err != nil {
+		return nil, nil, err
+	}
+	merged, err = config.Merge(wanted, drained)
+	return wanted, merged, err
+}
+
+// became records the table that is now in force.
+func (s *state) became(t *router.Table, wanted *config.Config, r Revision) {
+	var before, in map[string]*config.Route
 	if s.table != nil {
-		before = s.table.Config().Routes
+		before, in = s.wanted.Routes, s.table.Config().Routes
 	}
-	after := t.Config().Routes
-	changes = differences(before, after)
-	s.previous = remember(s.previous, before, after)
-	s.table, s.revision = t, r
-	return changes
+	r.Changes = differences(in, t.Config().Routes)
+	s.previous = remember(s.previous, before, wanted.Routes)
+	s.past = record(s.past, past{r, choices(wanted)})
+	s.wanted, s.table, s.revision = wanted, t, r
 }
 
-// layer is the operator's settings as config merges them.
-func layer(settings map[string]setting) config.Layer {
-	routes := make(map[string]config.Override, len(settings))
-	for route, o := range settings {
-		routes[route] = o.Override
+// route is the route of that name; config knows the one that was probably meant.
+func (s *state) route(name string) (*config.Route, error) {
+	if r := s.wanted.Routes[name]; r != nil {
+		return r, nil
 	}
-	return config.Layer{Origin: operator, Routes: routes}
-}
-
-// conflicts are the overrides that would no longer be valid above the file.
-func conflicts(file *config.Config, settings map[string]setting) (conflicts config.Faults) {
-	for _, route := range slices.Sorted(maps.Keys(settings)) {
-		for _, f := range refusals(file, route, settings[route].Override) {
-			conflicts = append(conflicts, file.Fault("routes."+route,
-				fmt.Sprintf("the operator's override of route %q would no longer be valid: %s", route, f.What),
-				"remove the override first ("+removal(route)+"), then reload"))
-		}
-	}
-	return conflicts
-}
-
-// refusals are why an override cannot lie over a config.
-func refusals(below *config.Config, route string, o config.Override) config.Faults {
-	_, err := config.Merge(below, config.Layer{Origin: operator, Routes: map[string]config.Override{route: o}})
-	faults, _ := errors.AsType[config.Faults](err)
-	return faults
-}
-
-// removal says how the override of a route is removed.
-func removal(route string) string {
-	return fmt.Sprintf("mlproxy reset %s, or DELETE /api/v1/routes/%s/override", route, route)
-}
-
-// mask is a change of the file that has no effect because the operator has overridden the route.
-type mask struct{ Route, Below, Above string }
-
-// masked are the routes whose value the new file changes below an override.
-func masked(old, file *config.Config, settings map[string]setting) (masks []mask) {
-	for _, route := range slices.Sorted(maps.Keys(settings)) {
-		was, is := choice(old.Routes[route]), choice(file.Routes[route])
-		if !equal(was, is) {
-			masks = append(masks, mask{route, text(is), text(settings[route].Override)})
-		}
-	}
-	return masks
+	fault := refusals(s.wanted, name, config.Override{})[0]
+	return nil, fmt.Errorf("%w %q; %s", ErrUnknownRoute, name, fault.Remedy)
 }

@@ -16,6 +16,18 @@ type Status struct {
 	Routes map[string]RouteStatus `json:"routes"`
 	// Pools by name.
 	Pools map[string]PoolStatus `json:"pools"`
+	// Memory is about the overrides that a restart brings back.
+	Memory Memory `json:"memory"`
+}
+
+// Memory says where overrides are kept over a restart, and what is wrong with that.
+type Memory struct {
+	// File holds them.
+	File string `json:"file"`
+	// Fault is why the last change of them could not be written; empty when it was.
+	Fault string `json:"fault,omitempty"`
+	// Dropped is what was there at the start and could not be in force again, one line each.
+	Dropped []string `json:"dropped,omitempty"`
 }
 
 // Reload is what became of the last reading of the config file.
@@ -58,21 +70,34 @@ type BlueGreenStatus struct {
 	Blue     string `json:"blue"`
 	Green    string `json:"green"`
 	Previous string `json:"previous,omitempty"`
+	// Pending is the switch that waits for its pool, if there is one.
+	Pending *PendingStatus `json:"pending,omitempty"`
 }
 
-// OverrideStatus is whose override it is, since when, and what the config file says beneath it.
+// PendingStatus is a switch of the config file that is made once its pool can be reached.
+type PendingStatus struct {
+	Active string    `json:"active"`
+	Pool   string    `json:"pool"`
+	Since  time.Time `json:"since"`
+	// Why it was not made at once.
+	Why string `json:"why"`
+}
+
+// OverrideStatus is an override and what the config file says beneath it.
 type OverrideStatus struct {
-	Author string         `json:"author"`
-	Reason string         `json:"reason,omitempty"`
-	Since  time.Time      `json:"since"`
-	Split  config.Weights `json:"masked_split,omitempty"`
-	Active string         `json:"masked_active,omitempty"`
+	Override
+	MaskedSplit  config.Weights `json:"masked_split,omitempty"`
+	MaskedActive string         `json:"masked_active,omitempty"`
+	// MaskedSince is when the file last changed beneath it; zero when it has not.
+	MaskedSince time.Time `json:"masked_since,omitzero"`
 }
 
 // PoolStatus is one pool.
 type PoolStatus struct {
 	Balance   string           `json:"balance"`
 	Endpoints []EndpointStatus `json:"endpoints"`
+	// Drained tells who has drained it, if somebody has.
+	Drained *Override `json:"drained,omitempty"`
 }
 
 // EndpointStatus is one model server.
@@ -87,12 +112,14 @@ func (l *Loop) Status() *Status {
 	if s == nil {
 		return nil
 	}
-	status := &Status{Revision: s.revision, Reload: s.reload, Routes: map[string]RouteStatus{}, Pools: map[string]PoolStatus{}}
+	status := &Status{
+		Revision: s.revision, Reload: s.reload, Memory: s.memory, Routes: map[string]RouteStatus{}, Pools: map[string]PoolStatus{},
+	}
 	for _, r := range s.table.Routes() {
 		status.Routes[r.Name] = s.routeStatus(r)
 	}
 	for _, p := range s.table.Pools() {
-		status.Pools[p.Name] = poolStatus(p, s.table.Config().Pools[p.Name])
+		status.Pools[p.Name] = s.poolStatus(p)
 	}
 	return status
 }
@@ -113,7 +140,7 @@ func (s *state) routeStatus(r *router.Route) RouteStatus {
 	}
 	if b := c.BlueGreen; b != nil {
 		status.Active = b.Active
-		status.BlueGreen = &BlueGreenStatus{Blue: b.Blue, Green: b.Green, Previous: s.previous[c.Name].Active}
+		status.BlueGreen = &BlueGreenStatus{Blue: b.Blue, Green: b.Green, Previous: s.previous[c.Name].Active, Pending: s.pending(c.Name)}
 	}
 	for _, v := range r.Versions {
 		status.Share[v.Pool.Name], status.InFlight[v.Pool.Name] = v.Share, v.Meter.InFlight()
@@ -127,19 +154,34 @@ func (s *state) routeStatus(r *router.Route) RouteStatus {
 	return status
 }
 
+// pending is the switch that the route waits for, if there is one.
+func (s *state) pending(route string) *PendingStatus {
+	h, is := s.held[route]
+	if !is {
+		return nil
+	}
+	return &PendingStatus{Active: s.file.Routes[route].BlueGreen.Active, Pool: h.to, Since: h.since, Why: h.why}
+}
+
 func (s *state) overrideStatus(route string) *OverrideStatus {
-	o, ok := s.operator[route]
+	o, ok := s.said.Routes[route]
 	if !ok {
 		return nil
 	}
 	below := choice(s.file.Routes[route])
-	return &OverrideStatus{Author: o.Author, Reason: o.Reason, Since: o.Since, Split: below.Split, Active: below.Active}
+	return &OverrideStatus{Override: o, MaskedSplit: below.Split, MaskedActive: below.Active, MaskedSince: s.edited[route]}
 }
 
-func poolStatus(p *router.Pool, c *config.Pool) PoolStatus {
-	status := PoolStatus{Balance: c.Balance, Endpoints: make([]EndpointStatus, len(p.Endpoints))}
+func (s *state) poolStatus(p *router.Pool) PoolStatus {
+	status := PoolStatus{Balance: s.file.Pools[p.Name].Balance, Endpoints: make([]EndpointStatus, len(p.Endpoints))}
 	for i, e := range p.Endpoints {
 		status.Endpoints[i] = EndpointStatus{URL: e.URL(), InFlight: e.InFlight()}
 	}
+	if o, is := s.said.Drained[p.Name]; is {
+		status.Drained = &o
+	}
 	return status
 }
+
+// Overrides are all that operators have said and not taken back. They must not be changed.
+func (l *Loop) Overrides() Overrides { return l.state.Load().said }

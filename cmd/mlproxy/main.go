@@ -21,16 +21,23 @@ const (
 // cli is the whole command line. A command is a struct of flags with Run(*terminal) error; what Run returns decides the
 // exit code (see codeOf) and is printed unless it is silent.
 type cli struct {
-	Serve    serveCmd    `cmd:"" help:"Route traffic as the config file says."`
-	Check    checkCmd    `cmd:"" help:"Say everything that is wrong with a config file, and where."`
-	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of the config file."`
-	Demo     demoCmd     `cmd:"" help:"Start model servers with small real models, the proxy and some traffic; needs nothing else."`
-	Status   statusCmd   `cmd:"" help:"Show what a running mlproxy does: what is wrong first, then routes and pools."`
-	Split    splitCmd    `cmd:"" help:"Divide a route's traffic anew, e.g. split iris iris-stable=90 iris-canary=10."`
-	Switch   switchCmd   `cmd:"" help:"Make a route's blue or green pool the active one."`
-	Rollback rollbackCmd `cmd:"" help:"Return a route to its previous split or active pool."`
-	Reset    resetCmd    `cmd:"" help:"Remove the operator's override of a route: the config file decides again."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Route traffic as the config file says."`
+	Check      checkCmd      `cmd:"" help:"Say everything that is wrong with a config file, and where."`
+	Plan       planCmd       `cmd:"" help:"Say what a config file would change, and which users would move."`
+	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of the config file."`
+	Demo       demoCmd       `cmd:"" help:"Start model servers with small real models, the proxy and some traffic; needs nothing else."`
+	Status     statusCmd     `cmd:"" help:"Show what a running mlproxy does: what is wrong first, then routes and pools."`
+	Split      splitCmd      `cmd:"" help:"Divide a route's traffic anew, e.g. split iris iris-stable=90 iris-canary=10."`
+	Switch     switchCmd     `cmd:"" help:"Make a route's blue or green pool the active one."`
+	Rollback   rollbackCmd   `cmd:"" help:"Return a route to its previous split or active pool."`
+	Drain      drainCmd      `cmd:"" help:"Take a pool out of all new traffic."`
+	Undrain    undrainCmd    `cmd:"" help:"Give a drained pool its traffic back."`
+	Override   overrideCmd   `cmd:"" help:"List, or remove, what operators have set over the config file."`
+	History    historyCmd    `cmd:"" help:"List the last revisions: when, who, why, and what changed."`
+	Restore    restoreCmd    `cmd:"" help:"Return all routes to an earlier revision."`
+	Completion completionCmd `cmd:"" help:"Print what makes a shell complete mlproxy's commands."`
+	Complete   completeCmd   `cmd:"" hidden:"" passthrough:"" help:"Complete a command line, for the scripts of completion."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // terminal is where a command writes. Results go to Out, everything said about them to Err.
@@ -42,26 +49,30 @@ func main() { os.Exit(run(os.Args[1:], &terminal{Out: os.Stdout, Err: os.Stderr}
 
 // run carries out one command line and returns the exit code.
 func run(args []string, t *terminal) int {
-	parser := kong.Must(&cli{},
+	parser := newParser(t)
+	if len(args) == 0 {
+		return overview(parser)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		err = usage(fmt.Errorf("%w; see mlproxy --help", err))
+	} else {
+		err = command.Run(t, parser)
+	}
+	if err != nil && !errors.Is(err, errSaid) {
+		complain(t, args, err)
+	}
+	return codeOf(err)
+}
+
+func newParser(t *terminal) *kong.Kong {
+	return kong.Must(&cli{},
 		kong.Name("mlproxy"),
 		kong.Description("The traffic router for model servers."),
 		kong.Writers(t.Out, t.Err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(t),
 	)
-	if len(args) == 0 {
-		return overview(parser)
-	}
-	command, err := parser.Parse(args)
-	if err != nil {
-		fmt.Fprintf(t.Err, "mlproxy: %v; see mlproxy --help\n", err)
-		return exitUsage
-	}
-	err = command.Run(t)
-	if err != nil && !errors.Is(err, errSaid) {
-		fmt.Fprintf(t.Err, "mlproxy: %v\n", err)
-	}
-	return codeOf(err)
 }
 
 // overview is for those who type the program's name to see what it can do.

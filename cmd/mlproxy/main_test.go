@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/goleak"
+
+	"mlproxy/control"
 )
 
 // binary is the real program, built once; with the race detector if the tests have it.
@@ -110,7 +115,24 @@ func TestCommandLines(t *testing.T) {
 	f("switch r", 2, "", "active")
 	f("switch r green", 4, "", "cannot be reached")
 	f("rollback r", 4, "", "cannot be reached")
-	f("reset r", 4, "", "cannot be reached")
+	f("override remove r", 4, "", "cannot be reached")
+	f("override list", 4, "", "cannot be reached")
+	f("override", 2, "", "list")
+	f("drain p", 4, "", "cannot be reached")
+	f("undrain p", 4, "", "cannot be reached")
+	f("history", 4, "", "cannot be reached")
+	f("restore 3", 4, "", "cannot be reached")
+	f("restore three", 2, "", "three")
+	f("split r a=1 --ttl soon", 2, "", "soon")
+	f("split r a=1 --ttl -5m", 2, "", "-5m")
+	f("plan -c "+good, 4, "", "cannot be reached")
+	f("plan -c /nowhere", 3, "", "/nowhere")
+	f("plan -c "+good+" --against "+good, 0, "no changes", "")
+	f("plan -c "+good+" --against "+bad, 3, "", bad+":8:1: ")
+	f("plan -c "+twice+" --against "+good, 3, "", "same requests")
+	f("status --watch", 4, "", "cannot be reached")
+	f("completion", 2, "", "shell")
+	f("completion tcsh", 2, "", "tcsh")
 	f("status", 4, "", "cannot be reached")
 	f("status --admin ftp://x", 2, "", "ftp://x")
 	f("status --token-file "+empty, 2, "", "empty")
@@ -139,7 +161,10 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"serve", "check", "schema", "demo", "status", "split", "switch", "rollback", "reset", "version"} {
+	for _, name := range []string{
+		"serve", "check", "plan", "schema", "demo", "status", "split", "switch", "rollback", "drain", "undrain", "override list",
+		"override remove", "history", "restore", "completion", "version",
+	} {
 		if !strings.Contains(string(out), "  "+name+" ") {
 			t.Errorf("help does not name %s:\n%s", name, out)
 		}
@@ -155,5 +180,122 @@ func TestCheckForPrograms(t *testing.T) {
 	}
 	if len(got.Faults) != 1 || got.OK || got.Faults[0].Line != 7 || got.Faults[0].Column != 1 || got.Faults[0].Remedy == "" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestErrorsForPrograms(t *testing.T) {
+	t.Setenv("MLPROXY_ADMIN", "127.0.0.1:1")
+	bad := place(t, "bad.yaml", sound+"routs: {}\n")
+	f := func(line string, want complaint) {
+		t.Helper()
+		var got complaint
+		code, out, errs := typed(strings.Fields(line)...)
+		if err := json.Unmarshal([]byte(errs), &got); err != nil || out != "" || code != want.Exit || got.Exit != want.Exit ||
+			!strings.Contains(got.Error, want.Error) || len(got.Faults) != len(want.Faults) {
+			t.Errorf("mlproxy %s: exit %d\n%s%s", line, code, out, errs)
+		}
+	}
+	f("status -o json", complaint{Exit: 4, Error: "cannot be reached"})
+	f("split r a=b --output=json", complaint{Exit: 2, Error: "a=b"})
+	f("bogus -o json", complaint{Exit: 2, Error: "bogus"})
+	f("plan -o json -c "+bad+" --against "+bad, complaint{Exit: 3, Error: "mend", Faults: make([]fault, 1)})
+}
+
+func TestPlanOfTwoFiles(t *testing.T) {
+	before := place(t, "before.yaml", `version: 1
+pools:
+  a: {endpoints: ["http://127.0.0.1:1"]}
+  b: {endpoints: ["http://127.0.0.1:2"]}
+routes:
+  keyed: {match: {path: /k}, split: {a: 95, b: 5}, sticky: [client_ip]}
+  free: {match: {path: /f}, split: {a: 1}}
+  gone: {match: {path: /g}, split: {a: 1}}
+`)
+	after := place(t, "after.yaml", `version: 1
+pools:
+  a: {endpoints: ["http://127.0.0.1:1", "http://127.0.0.1:3"]}
+  c: {endpoints: ["http://127.0.0.1:4"]}
+routes:
+  keyed: {match: {path: /k}, split: {a: 90, c: 10}, sticky: [client_ip]}
+  free: {match: {path: /f}, split: {a: 1, c: 1}}
+  new: {match: {path: /n}, split: {c: 1}}
+`)
+	code, out, errs := typed("plan", "-c", after, "--against", before)
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	for _, want := range []string{
+		"keyed: (a: 95, b: 5) -> (a: 90, c: 10)", "gone: gone", "new: new (c: 1)",
+		"pools that come:\n  c\n", "pools that go:\n  b\n", "endpoints that come:\n  a http://127.0.0.1:3\n  c http://127.0.0.1:4\n",
+		"endpoints that go:\n  b http://127.0.0.1:2\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	rows := regexp.MustCompile(`(?m)^(\w*) +([abc]) +(\S+) +(\S+) *(.*)$`).FindAllString(out, -1)
+	got := regexp.MustCompile(` +`).ReplaceAllString(strings.Join(rows, "\n"), " ")
+	got = regexp.MustCompile(`\d+\.\d+% from`).ReplaceAllString(got, "N% from")
+	const want = `free a 100% 50%
+ c - 50%
+gone a 100% -
+keyed a 95% 90% N% from b
+ c - 10% N% from a, N% from b
+ b 5% -
+new c - 100%`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s\nin\n%s", got, want, out)
+	}
+
+	var plan control.Plan
+	_, out, _ = typed("plan", "-c", after, "--against", before, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &plan); err != nil {
+		t.Fatal(err)
+	}
+	keyed := plan.Routes["keyed"] // all of b must move, and a tenth of a
+	if moved := keyed.Moved(); math.Abs(moved-0.14) > 0.005 || keyed.Moves[0].From != "a" || keyed.Moves[0].To != "c" {
+		t.Errorf("moves %+v", keyed.Moves)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Setenv("MLPROXY_ADMIN", "127.0.0.1:1") // nobody who knows names of routes
+	f := func(words []string, want ...string) {
+		t.Helper()
+		_, out, _ := typed(append([]string{"complete"}, words...)...)
+		if got := strings.Fields(out); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+	f([]string{"s"}, "serve", "schema", "status", "split", "switch")
+	f([]string{"override", ""}, "list", "remove")
+	f([]string{"switch", "search", ""}, "blue", "green")
+	f([]string{"switch", "--reason", "why", "search", "g"}, "green")
+	f([]string{"switch", "search", "--f"}, "--force")
+	f([]string{"status", "-o", ""}, "text", "json")
+	f([]string{"status", "--output=json", "--w"}, "--watch")
+	f([]string{"completion", ""}, "bash", "zsh", "fish")
+	f([]string{"check", "-c", ""})
+	f([]string{"split", ""})
+	f([]string{"com"}, "completion")
+	f(nil, commands(newParser(&terminal{}).Model.Node)...)
+}
+
+// The script for bash, in a bash: it asks the binary for words and puts them where bash looks for them.
+func TestCompletionInBash(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	script := `source <(mlproxy completion bash); COMP_WORDS=(mlproxy switch search ""); COMP_CWORD=3; _mlproxy; echo "${COMPREPLY[*]}"`
+	c := exec.Command(bash, "-c", script)
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	if out, err := c.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "blue green" {
+		t.Errorf("%v: %s", err, out)
+	}
+	for shell := range completions {
+		if code, out, _ := typed("completion", shell); code != 0 || !strings.Contains(out, "mlproxy complete ") {
+			t.Errorf("completion %s: exit %d, %s", shell, code, out)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 )
 
@@ -16,16 +17,23 @@ func (o *output) print(t *terminal, result any, text func()) error {
 		text()
 		return nil
 	}
-	e := json.NewEncoder(t.Out)
+	return writeJSON(t.Out, result)
+}
+
+func writeJSON(to io.Writer, value any) error {
+	e := json.NewEncoder(to)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(result)
+	return e.Encode(value)
 }
 
 // coloured says whether results go to a terminal that shows colours and whose owner has not asked for none.
-func (t *terminal) coloured() bool {
+func (t *terminal) coloured() bool { return os.Getenv("NO_COLOR") == "" && t.interactive() }
+
+// interactive says whether results go to a terminal on which they can be drawn anew in place.
+func (t *terminal) interactive() bool {
 	file, ok := t.Out.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !ok || os.Getenv("TERM") == "dumb" {
 		return false
 	}
 	info, err := file.Stat()

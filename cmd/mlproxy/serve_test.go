@@ -224,7 +224,7 @@ func TestSteering(t *testing.T) {
 	f.types("split irs stable=1 canary=0", 1, `did you mean "iris"?`)
 	f.types("rollback iris -o json", 0, `"revision": 3`)
 	f.answers("/iris", "stable")
-	f.types("reset iris", 1, "as the config file says")
+	f.types("override remove iris", 1, "as the config file says")
 
 	f.types("switch search green", 0, "green is active")
 	f.answers("/search", "green")
@@ -266,8 +266,8 @@ func TestReloading(t *testing.T) {
 
 	f.types("split iris stable=1 canary=1", 0)
 	f.write(to(1))
-	f.logged("masked", "route=iris", "mlproxy reset iris")
-	f.types("reset iris", 0, "canary 100%")
+	f.logged("masked", "route=iris", "mlproxy override remove iris")
+	f.types("override remove iris", 0, "canary 100%")
 	f.answers("/iris", "canary")
 }
 

@@ -18,6 +18,7 @@ import (
 )
 
 type statusCmd struct {
+	Watch bool `help:"Show it again every 2 seconds, until Ctrl-C."`
 	remote
 }
 
@@ -27,18 +28,26 @@ func (c *statusCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.Watch {
+		return c.watch(t, client)
+	}
 	s, err := client.Status(context.Background())
 	if err != nil {
 		return err
 	}
+	return c.show(t, s)
+}
+
+func (c *statusCmd) show(t *terminal, s *admin.Status) error {
 	return c.print(t, s, func() { page{t.Out, ink(t.coloured()), time.Now()}.write(s) })
 }
 
 // ink marks text for terminals that show colours, and leaves it alone elsewhere.
 type ink bool
 
-func (i ink) red(s string) string  { return i.mark("31", s) }
-func (i ink) bold(s string) string { return i.mark("1", s) }
+func (i ink) red(s string) string    { return i.mark("31", s) }
+func (i ink) yellow(s string) string { return i.mark("33", s) }
+func (i ink) bold(s string) string   { return i.mark("1", s) }
 
 func (i ink) mark(code, s string) string {
 	if !i || s == "" {
@@ -56,13 +65,13 @@ type page struct {
 
 // write begins with what is wrong, for that is what one looks for.
 func (p page) write(s *admin.Status) {
-	p.faults(s)
+	p.wrong(s)
 	fmt.Fprintf(p.to, "%s  revision %d from the %s, %s ago, digest %s\n", p.ink.bold("mlproxy "+s.Version), s.Number, s.Origin,
 		p.ago(s.Applied), s.Digest)
 	fmt.Fprintf(p.to, "data %s  admin %s\n\n", strings.Join(s.Listen.Data, " "), s.Listen.Admin)
 	p.table("ROUTE\tREQUESTS\tPOOL\tROLE\tSHARE\tIN FLIGHT\tSET BY", func(row func(cells ...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Routes)) {
-			p.route(name, s.Routes[name], row)
+			p.route(name, s, row)
 		}
 	})
 	fmt.Fprintln(p.to)
@@ -77,24 +86,77 @@ func (p page) write(s *admin.Status) {
 	})
 }
 
-func (p page) faults(s *admin.Status) {
-	if s.Reload.OK {
-		return
+// soon is when the end of an override is worth a line of its own.
+const soon = 5 * time.Minute
+
+// wrong is everything that somebody should look at.
+func (p page) wrong(s *admin.Status) {
+	if !s.Reload.OK {
+		p.alarm(fmt.Sprintf("The config file was refused %s ago; revision %d stays in force:", p.ago(s.Reload.At), s.Number), s.Reload.Faults...)
 	}
-	fmt.Fprintf(p.to, "%s\n", p.ink.red(fmt.Sprintf("The config file was refused %s ago; revision %d stays in force:", p.ago(s.Reload.At), s.Number)))
-	for _, f := range s.Reload.Faults {
-		fmt.Fprintf(p.to, "  %s\n", p.ink.red(f))
+	if s.Memory.Fault != "" {
+		p.alarm("Overrides cannot be stored; a restart would bring back older ones:", s.Memory.Fault)
+	}
+	if len(s.Memory.Dropped) > 0 {
+		p.alarm("At the start, not all overrides could be in force again:", s.Memory.Dropped...)
+	}
+	notes := []string(nil)
+	for _, name := range slices.Sorted(maps.Keys(s.Routes)) {
+		notes = append(notes, p.notes(name, s.Routes[name])...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
+		if o := s.Pools[name].Drained; o != nil && p.endsSoon(o) {
+			notes = append(notes, fmt.Sprintf("%s: the drain ends %s", name, p.ends(o.Expires)))
+		}
+	}
+	for _, note := range notes {
+		fmt.Fprintln(p.to, p.ink.yellow(note))
+	}
+	if len(notes) > 0 {
+		fmt.Fprintln(p.to)
+	}
+}
+
+// alarm is something wrong, with its lines.
+func (p page) alarm(what string, lines ...string) {
+	fmt.Fprintln(p.to, p.ink.red(what))
+	for _, line := range lines {
+		fmt.Fprintln(p.to, "  "+p.ink.red(line))
 	}
 	fmt.Fprintln(p.to)
 }
 
+// notes are what somebody should know of a route.
+func (p page) notes(name string, r control.RouteStatus) (notes []string) {
+	note := func(format string, args ...any) { notes = append(notes, name+": "+fmt.Sprintf(format, args...)) }
+	if b := r.BlueGreen; b != nil && b.Pending != nil {
+		note("the config file's switch to %s has been pending for %s: %s", b.Pending.Active, p.ago(b.Pending.Since), b.Pending.Why)
+	}
+	if o := r.Override; o != nil && !o.MaskedSince.IsZero() {
+		note("the config file changed to (%s) %s ago, without effect until: mlproxy override remove %s",
+			value(o.MaskedSplit, o.MaskedActive), p.ago(o.MaskedSince), name)
+	}
+	if o := r.Override; o != nil && p.endsSoon(&o.Override) {
+		note("the override ends %s; then it is (%s), as the config file says", p.ends(o.Expires), value(o.MaskedSplit, o.MaskedActive))
+	}
+	return notes
+}
+
+func (p page) endsSoon(o *control.Override) bool {
+	return !o.Expires.IsZero() && o.Expires.Sub(p.now) < soon
+}
+
 // route is a route's rows: each pool of the split or of blue and green, then the shadows.
-func (p page) route(name string, r control.RouteStatus, row func(cells ...string)) {
-	requests, by := requests(r.Match), setBy(r)
+func (p page) route(name string, s *admin.Status, row func(cells ...string)) {
+	r := s.Routes[name]
+	requests, by := requests(r.Match), p.setBy(r)
 	for _, pool := range byShare(r.Share) {
 		role := "split " + strconv.FormatFloat(r.Split[pool], 'g', -1, 64)
 		if r.BlueGreen != nil {
 			role = colour(r, pool)
+		}
+		if s.Pools[pool].Drained != nil {
+			role += ", drained"
 		}
 		row(name, requests, pool, role, percent(r.Share[pool]), strconv.FormatInt(r.InFlight[pool], 10), by)
 		name, requests, by = "", "", ""
@@ -117,8 +179,9 @@ func (p page) table(head string, rows func(row func(cells ...string))) {
 }
 
 // ago is how long ago a moment was, to the precision one would say.
-func (p page) ago(at time.Time) string {
-	d := p.now.Sub(at)
+func (p page) ago(at time.Time) string { return span(p.now.Sub(at)) }
+
+func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
@@ -148,14 +211,15 @@ func requests(m control.MatchStatus) string {
 	return cmp.Or(strings.Join(words, " "), "all")
 }
 
-// setBy is who had the last word on a route.
-func setBy(r control.RouteStatus) string {
-	if r.Override == nil {
+// setBy is who had the last word on a route, and for how long.
+func (p page) setBy(r control.RouteStatus) string {
+	o := r.Override
+	if o == nil {
 		return r.Origin
 	}
-	by := r.Origin + " " + r.Override.Author
-	if r.Override.Reason != "" {
-		by += ": " + r.Override.Reason
+	by := said(r.Origin, o.Author, o.Reason)
+	if !o.Expires.IsZero() {
+		by += ", ends " + p.ends(o.Expires)
 	}
 	return by
 }

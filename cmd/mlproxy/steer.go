@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mlproxy/admin"
 	"mlproxy/config"
@@ -29,22 +32,49 @@ func (r *remote) client() (*admin.Client, error) {
 	return c, nil
 }
 
+// reason is why something is changed.
+type reason struct {
+	Reason string `placeholder:"TEXT" help:"Why, for the log, the status and the history."`
+}
+
+// lasting is how long a change lasts.
+type lasting struct {
+	TTL time.Duration `name:"ttl" placeholder:"15m" help:"Take the change back by itself after this time."`
+}
+
+// forced is whether a switch is made in spite of what its pool says.
+type forced struct {
+	Force bool `help:"Switch even if the pool cannot be reached."`
+}
+
 // steering is what all commands that change a route have in common.
 type steering struct {
-	Route  string `arg:"" help:"The route's name."`
-	Reason string `placeholder:"TEXT" help:"Why, for the log and the status."`
+	Route string `arg:"" help:"The route's name."`
+	reason
 	remote
 }
 
-// steer makes a change and says what is in force then. A value that mlproxy finds wrong was typed wrong.
-func (s *steering) steer(t *terminal, force bool,
-	change func(context.Context, *admin.Client, control.Change) (control.Revision, error),
-) error {
-	client, err := s.client()
+// steer makes a change and says what is in force then.
+func (s *steering) steer(t *terminal, c control.Change, do changing) error {
+	c.Route, c.Reason = s.Route, s.Reason
+	return s.change(t, c, do, func(now *admin.Status) {
+		fmt.Fprintf(t.Out, "%s: %s (revision %d)\n", s.Route, inForce(now, s.Route), now.Number)
+	})
+}
+
+// changing is one change by the API.
+type changing func(context.Context, *admin.Client, control.Change) (control.Revision, error)
+
+// change makes a change and lets say tell of it. A value that mlproxy finds wrong was typed wrong.
+func (r *remote) change(t *terminal, c control.Change, do changing, say func(now *admin.Status)) error {
+	if c.TTL < 0 {
+		return usage(fmt.Errorf("--ttl %v has passed already; a time such as 15m", c.TTL))
+	}
+	client, err := r.client()
 	if err != nil {
 		return err
 	}
-	revision, err := change(context.Background(), client, control.Change{Route: s.Route, Reason: s.Reason, Force: force})
+	revision, err := do(context.Background(), client, c)
 	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Status == http.StatusUnprocessableEntity {
 		return usage(err)
 	}
@@ -55,25 +85,29 @@ func (s *steering) steer(t *terminal, force bool,
 	if err != nil {
 		return err
 	}
-	return s.print(t, revision, func() {
-		fmt.Fprintf(t.Out, "%s: %s (revision %d)\n", s.Route, inForce(now.Routes[s.Route]), revision.Number)
-	})
+	return r.print(t, revision, func() { say(now) })
 }
 
 // inForce is what a route does with its traffic, in one line.
-func inForce(r control.RouteStatus) string {
+func inForce(s *admin.Status, route string) string {
+	r := s.Routes[route]
 	if b := r.BlueGreen; b != nil {
 		return fmt.Sprintf("%s is active, pool %s", r.Active, map[string]string{"blue": b.Blue, "green": b.Green}[r.Active])
 	}
 	parts := make([]string, 0, len(r.Share))
 	for _, pool := range byShare(r.Share) {
-		parts = append(parts, fmt.Sprintf("%s %s", pool, percent(r.Share[pool])))
+		part := fmt.Sprintf("%s %s", pool, percent(r.Share[pool]))
+		if s.Pools[pool].Drained != nil {
+			part += " (drained)"
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
 }
 
 type splitCmd struct {
 	steering
+	lasting
 	Weights []string `arg:"" name:"pool=weight" help:"A weight for every pool of the route; 0 for no new traffic."`
 }
 
@@ -83,7 +117,7 @@ func (c *splitCmd) Run(t *terminal) error {
 	if err != nil {
 		return usage(err)
 	}
-	return c.steer(t, false, func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+	return c.steer(t, control.Change{TTL: c.TTL}, func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
 		return to.SetSplit(ctx, change, split)
 	})
 }
@@ -108,35 +142,72 @@ func weights(args []string) (config.Weights, error) {
 type switchCmd struct {
 	steering
 	Active string `arg:"" enum:"blue,green" help:"blue or green."`
-	Force  bool   `help:"Switch even if the pool cannot be reached."`
+	lasting
+	forced
 }
 
 // Run switches.
 func (c *switchCmd) Run(t *terminal) error {
-	return c.steer(t, c.Force, func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
-		return to.SetActive(ctx, change, c.Active)
-	})
+	return c.steer(t, control.Change{TTL: c.TTL, Force: c.Force},
+		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+			return to.SetActive(ctx, change, c.Active)
+		})
 }
 
 type rollbackCmd struct {
 	steering
-	Force bool `help:"Roll back even if the pool cannot be reached."`
+	lasting
+	forced
 }
 
 // Run rolls back.
 func (c *rollbackCmd) Run(t *terminal) error {
-	return c.steer(t, c.Force, func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
-		return to.Rollback(ctx, change)
-	})
+	return c.steer(t, control.Change{TTL: c.TTL, Force: c.Force},
+		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+			return to.Rollback(ctx, change)
+		})
 }
 
-type resetCmd struct {
-	steering
+type drainCmd struct {
+	Pool string `arg:"" help:"The pool's name."`
+	lasting
+	reason
+	remote
 }
 
-// Run removes the override.
-func (c *resetCmd) Run(t *terminal) error {
-	return c.steer(t, false, func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
-		return to.RemoveOverride(ctx, change)
-	})
+// Run drains.
+func (c *drainCmd) Run(t *terminal) error {
+	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason},
+		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+			return to.Drain(ctx, change, c.Pool)
+		}, func(now *admin.Status) {
+			fmt.Fprintf(t.Out, "%s is drained (revision %d)\n", c.Pool, now.Number)
+			sayRoutes(t, now, c.Pool)
+		})
+}
+
+type undrainCmd struct {
+	Pool string `arg:"" help:"The pool's name."`
+	reason
+	remote
+}
+
+// Run undrains.
+func (c *undrainCmd) Run(t *terminal) error {
+	return c.change(t, control.Change{Reason: c.Reason},
+		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+			return to.Undrain(ctx, change, c.Pool)
+		}, func(now *admin.Status) {
+			fmt.Fprintf(t.Out, "%s is drained no more (revision %d)\n", c.Pool, now.Number)
+			sayRoutes(t, now, c.Pool)
+		})
+}
+
+// sayRoutes says what routes do, one a line: those that have the pool, or all when it is empty.
+func sayRoutes(t *terminal, now *admin.Status, pool string) {
+	for _, route := range slices.Sorted(maps.Keys(now.Routes)) {
+		if _, has := now.Routes[route].Share[pool]; has || pool == "" {
+			fmt.Fprintf(t.Out, "%s: %s\n", route, inForce(now, route))
+		}
+	}
 }

@@ -1,0 +1,339 @@
+package control
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mlproxy/config"
+)
+
+// bubble runs a loop whose clock is the test's. Nothing can be reached in it.
+func bubble(t *testing.T, f func(d *desk)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{T: t, up: "http://127.0.0.1:2", down: "http://127.0.0.1:1", dir: dir}
+		stop := d.run()
+		f(d)
+		stop()
+	})
+}
+
+// pass lets time go by.
+func pass(d time.Duration) {
+	time.Sleep(d) // the bubble's clock
+	synctest.Wait()
+}
+
+func TestOverridesExpire(t *testing.T) {
+	bubble(t, func(d *desk) {
+		begin := time.Now()
+		_, err := d.SetSplit(d.Context(), Change{Route: "iris", Author: "ann", TTL: 15 * time.Minute}, config.Weights{"stable": 1, "canary": 1})
+		d.expect("split", err, nil, "iris", "2 operator canary: 1, stable: 1")
+		if o := d.Status().Routes["iris"].Override; !o.Expires.Equal(begin.Add(15 * time.Minute)) {
+			t.Errorf("expires %v", o.Expires)
+		}
+		_, err = d.Drain(d.Context(), Change{TTL: 10 * time.Minute}, "canary")
+		d.expect("drain", err, nil, "iris", "3 operator canary: 0, stable: 1")
+		pass(10*time.Minute - time.Second)
+		d.expect("before the drain's end", nil, nil, "iris", "3 operator canary: 0, stable: 1")
+		pass(time.Second)
+		d.expect("after it", nil, nil, "iris", "4 operator canary: 1, stable: 1")
+		pass(5*time.Minute - time.Second)
+		d.expect("before the split's end", nil, nil, "iris", "4 operator canary: 1, stable: 1")
+		pass(time.Second)
+		d.expect("after it", nil, nil, "iris", "5 file canary: 5, stable: 95")
+		if r := d.Revisions()[0]; r.Origin != "operator" || r.Reason != "expired: iris" || len(r.Changes) != 1 {
+			t.Errorf("revision %+v", r)
+		}
+		if left, err := newStore(d.dir).load(); err != nil || len(left.Routes)+len(left.Drained) > 0 {
+			t.Errorf("still stored: %+v, %v", left, err)
+		}
+	})
+}
+
+func TestAnotherOverrideHasItsOwnEnd(t *testing.T) {
+	bubble(t, func(d *desk) {
+		set := func(canary float64, ttl time.Duration) {
+			_, err := d.SetSplit(d.Context(), Change{Route: "iris", TTL: ttl}, config.Weights{"stable": 1, "canary": canary})
+			d.expect("split", err, nil, "iris", fmt.Sprintf("%d operator canary: %g, stable: 1", d.Status().Number, canary))
+		}
+		set(1, time.Minute)
+		set(2, 2*time.Minute)
+		pass(90 * time.Second)
+		d.expect("the first end", nil, nil, "iris", "3 operator canary: 2, stable: 1")
+		set(3, 0)
+		pass(time.Hour)
+		d.expect("for good", nil, nil, "iris", "4 operator canary: 3, stable: 1")
+	})
+}
+
+// An end that would leave a route without a pool waits, and says so.
+func TestAnEndThatCannotBe(t *testing.T) {
+	bubble(t, func(d *desk) {
+		if err := d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {stable: 0, canary: 1}}`), nil); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.SetSplit(d.Context(), Change{Route: "iris", TTL: time.Minute}, config.Weights{"stable": 1, "canary": 1})
+		d.expect("split", err, nil, "iris", "3 operator canary: 1, stable: 1")
+		_, err = d.Drain(d.Context(), Change{}, "canary")
+		d.expect("drain", err, nil, "iris", "4 operator canary: 0, stable: 1")
+		pass(time.Minute)
+		d.expect("it stays", nil, nil, "iris", "4 operator canary: 0, stable: 1")
+		_, err = d.Undrain(d.Context(), Change{}, "canary")
+		d.expect("undrained", err, nil, "iris", "5 operator canary: 1, stable: 1")
+		if !strings.Contains(d.log.String(), "they stay") {
+			t.Errorf("the log does not say so: %s", d.log)
+		}
+		pass(time.Minute)
+		d.expect("then it ends", nil, nil, "iris", "6 file canary: 1, stable: 0")
+	})
+}
+
+// A full disk does not keep an override alive.
+func TestAnEndThatCannotBeStored(t *testing.T) {
+	bubble(t, func(d *desk) {
+		_, err := d.SetSplit(d.Context(), Change{Route: "iris", TTL: time.Minute}, config.Weights{"stable": 1, "canary": 1})
+		d.expect("split", err, nil, "iris", "2 operator canary: 1, stable: 1")
+		if err := os.Symlink("/dev/full", newStore(d.dir).path+".next"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		d.expect("expired", nil, nil, "iris", "3 file canary: 5, stable: 95")
+		if fault := d.Status().Memory.Fault; !strings.Contains(fault, "no space") {
+			t.Errorf("status says %q", fault)
+		}
+		d.expect("room again", d.split("iris", config.Weights{"stable": 1, "canary": 1}), nil, "iris", "4 operator canary: 1, stable: 1")
+		if fault := d.Status().Memory.Fault; fault != "" {
+			t.Errorf("status still says %q", fault)
+		}
+	})
+}
+
+// green is a file that has green active, whose pool is at the given address.
+func (d *desk) green(active, address string) *config.Config {
+	d.down = address
+	c := d.config(iris)
+	c.Routes["search"].BlueGreen.Active = active
+	return c
+}
+
+func TestASwitchOfTheFileWaitsForItsPool(t *testing.T) {
+	d := newDesk(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "http://" + ln.Addr().String()
+	_ = ln.Close()
+
+	d.expect("held", d.reloadFile(d.green("green", address), nil), nil, "search", "2 file blue")
+	p := d.Status().Routes["search"].BlueGreen.Pending
+	if p == nil || p.Active != "green" || p.Pool != "green" || !strings.Contains(p.Why, address) {
+		t.Fatalf("pending: %+v", p)
+	}
+	if gauge(t, d.Loop, "mlproxy_switch_pending") != 1 {
+		t.Error("the gauge does not show it")
+	}
+	d.expect("other changes are made", d.split("iris", config.Weights{"stable": 1, "canary": 1}), nil, "iris", "3 operator canary: 1, stable: 1")
+	d.expect("the same file again", d.reloadFile(d.green("green", address), nil), nil, "search", "3 file blue")
+	if again := d.Status().Routes["search"].BlueGreen.Pending; !again.Since.Equal(p.Since) {
+		t.Errorf("pending since %v, then %v", p.Since, again.Since)
+	}
+
+	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {
+		t.Skip("somebody took the port: ", err)
+	}
+	defer ln.Close()
+	d.await("search", "4 file green")
+	if r := d.Revisions()[0]; r.Origin != "file" || !strings.Contains(r.Reason, "pool green of route search") {
+		t.Errorf("revision %+v", r)
+	}
+	if s := d.Status().Routes["search"].BlueGreen; s.Pending != nil || s.Previous != "blue" || gauge(t, d.Loop, "mlproxy_switch_pending") != 0 {
+		t.Errorf("after it: %+v", s)
+	}
+}
+
+// await waits until what is in force is as wanted; it comes within a second or so.
+func (d *desk) await(route, inForce string) {
+	d.Helper()
+	end, now := time.After(20*time.Second), time.NewTicker(5*time.Millisecond)
+	defer now.Stop()
+	for d.inForce(route) != inForce {
+		select {
+		case <-now.C:
+		case <-end:
+			d.Fatalf("waited in vain for %s; in force is %s", inForce, d.inForce(route))
+		}
+	}
+}
+
+func TestSwitchesThatAreNotHeld(t *testing.T) {
+	d := newDesk(t)
+	down := d.down
+	d.expect("to a pool that answers", d.reloadFile(d.green("green", d.up), nil), nil, "search", "2 file green")
+	d.expect("and back", d.reloadFile(d.green("blue", d.up), nil), nil, "search", "3 file blue")
+	d.expect("held", d.reloadFile(d.green("green", down), nil), nil, "search", "4 file blue")
+	d.expect("the file thinks better of it", d.reloadFile(d.green("blue", down), nil), nil, "search", "4 file blue")
+	if p := d.Status().Routes["search"].BlueGreen.Pending; p != nil {
+		t.Errorf("still pending: %+v", p)
+	}
+
+	d.expect("held again", d.reloadFile(d.green("green", down), nil), nil, "search", "4 file blue")
+	_, err := d.SetActive(t.Context(), Change{Route: "search", Force: true}, "green")
+	d.expect("forced by an operator", err, nil, "search", "5 operator green")
+	_, err = d.RemoveOverride(t.Context(), Change{Route: "search"})
+	d.expect("the file says the same", err, nil, "search", "6 file green")
+
+	_, err = d.SetActive(t.Context(), Change{Route: "search"}, "blue")
+	d.expect("back", err, nil, "search", "7 operator blue")
+	_, err = d.RemoveOverride(t.Context(), Change{Route: "search"})
+	d.expect("a removal that switches to a dead pool", err, ErrUnfit, "search", "7 operator blue")
+	_, err = d.RemoveOverride(t.Context(), Change{Route: "search", Force: true})
+	d.expect("by force", err, nil, "search", "8 file green")
+}
+
+func TestAnEndThatSwitchesWaitsForThePool(t *testing.T) {
+	bubble(t, func(d *desk) {
+		_, err := d.SetActive(d.Context(), Change{Route: "search", Force: true, TTL: time.Minute}, "green")
+		d.expect("switch", err, nil, "search", "2 operator green")
+		pass(time.Minute) // nothing can be reached in a bubble: blue neither
+		d.expect("expired", nil, nil, "search", "3 file green")
+		if p := d.Status().Routes["search"].BlueGreen.Pending; p == nil || p.Active != "blue" {
+			t.Errorf("pending: %+v", p)
+		}
+	})
+}
+
+func TestDrain(t *testing.T) {
+	d := newDesk(t)
+	drain := func(pool string) error {
+		_, err := d.Drain(t.Context(), Change{Author: "ann"}, pool)
+		return err
+	}
+	undrain := func(pool string) error {
+		_, err := d.Undrain(t.Context(), Change{}, pool)
+		return err
+	}
+	refused := func(what string, err error, want, inForce string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", what, err, want)
+		}
+		d.expect(what, nil, nil, "iris", inForce)
+	}
+	d.expect("drain", drain("canary"), nil, "iris", "2 operator canary: 0, stable: 95")
+	d.expect("again", drain("canary"), nil, "iris", "2 operator canary: 0, stable: 95")
+	refused("the last", drain("stable"), "no traffic but on drained pools: canary, stable", "2 operator canary: 0, stable: 95")
+	refused("the active", drain("blue"), `"blue" is the active one of route "search"`, "2 operator canary: 0, stable: 95")
+	d.expect("unknown", drain("canaries"), ErrUnknownPool, "iris", "2 operator canary: 0, stable: 95")
+	if err := drain("http://127.0.0.1:1"); !strings.Contains(fmt.Sprint(err), "drain their pool") {
+		t.Errorf("an endpoint: %v", err)
+	}
+	d.expect("idle", drain("green"), nil, "search", "2 file blue")
+	_, err := d.SetActive(t.Context(), Change{Route: "search", Force: true}, "green")
+	refused("a switch to it", err, "drained", "2 operator canary: 0, stable: 95")
+	refused("a split on it alone", d.split("iris", config.Weights{"stable": 0, "canary": 1}), "drained", "2 operator canary: 0, stable: 95")
+
+	d.expect("a split beneath", d.split("iris", config.Weights{"stable": 95, "canary": 50}), nil, "iris", "2 operator canary: 0, stable: 95")
+	d.expect("undrain", undrain("canary"), nil, "iris", "3 operator canary: 50, stable: 95")
+	_, err = d.Rollback(t.Context(), Change{Route: "iris"})
+	d.expect("a drain is nothing to roll back to", err, nil, "iris", "4 file canary: 5, stable: 95")
+	d.expect("twice", undrain("canary"), ErrNoOverride, "iris", "4 file canary: 5, stable: 95")
+}
+
+func TestFilesAboveADrain(t *testing.T) {
+	d := newDesk(t)
+	_, err := d.Drain(t.Context(), Change{}, "canary")
+	d.expect("drain", err, nil, "iris", "2 operator canary: 0, stable: 95")
+	err = d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {stable: 50, canary: 50}}`), nil)
+	d.expect("another weight of it", err, nil, "iris", "3 operator canary: 0, stable: 50")
+	err = d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {canary: 1}}`), nil)
+	if err == nil || !strings.Contains(err.Error(), "drained") {
+		t.Errorf("a file that leaves only the drained pool: %v", err)
+	}
+	d.expect("kept", nil, nil, "iris", "3 operator canary: 0, stable: 50")
+	c := d.config(`iris: {match: {path: /iris}, split: {stable: 1}}`)
+	delete(c.Pools, "canary")
+	d.expect("its pool leaves", d.reloadFile(c, nil), nil, "iris", "4 file stable: 1")
+	if left := d.Overrides().Drained; len(left) > 0 {
+		t.Errorf("still drained: %v", left)
+	}
+}
+
+func TestRevisions(t *testing.T) {
+	d := newDesk(t)
+	for canary := range 60 {
+		if err := d.split("iris", config.Weights{"stable": 1, "canary": float64(canary)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := d.Revisions()
+	if len(all) != most || all[0].Number != 61 || all[most-1].Number != 12 {
+		t.Fatalf("%d revisions, %d to %d", len(all), all[0].Number, all[most-1].Number)
+	}
+	r := all[0]
+	if !slices.Equal(r.Changes, []string{"iris: (canary: 58, stable: 1) -> (canary: 59, stable: 1)"}) || r.Author != "ann" || r.Reason != "test" || r.Digest == "" {
+		t.Errorf("the last is %+v", r)
+	}
+}
+
+func TestRestore(t *testing.T) {
+	d := newDesk(t)
+	restore := func(number int64) error {
+		_, err := d.Restore(t.Context(), Change{Author: "bob", Reason: "as it was"}, number)
+		return err
+	}
+	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 1}), nil, "iris", "2 operator canary: 1, stable: 1")
+	_, err := d.SetActive(t.Context(), Change{Route: "search", Force: true}, "green")
+	d.expect("switch", err, nil, "search", "3 operator green")
+	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 2}), nil, "iris", "4 operator canary: 2, stable: 1")
+
+	d.expect("the first", restore(1), nil, "iris", "5 file canary: 5, stable: 95")
+	d.expect("of all routes", nil, nil, "search", "5 file blue")
+	if len(d.Overrides().Routes) > 0 {
+		t.Errorf("overrides %v", d.Overrides())
+	}
+	d.expect("one of a dead pool", restore(4), ErrUnfit, "search", "5 file blue")
+	d.expect("the second", restore(2), nil, "iris", "6 operator canary: 1, stable: 1")
+	if o := d.Overrides().Routes["iris"]; o.Author != "bob" || o.Reason != "as it was" || len(d.Overrides().Routes) != 1 {
+		t.Errorf("overrides %v", d.Overrides())
+	}
+	d.expect("one that never was", restore(77), ErrUnknownRevision, "iris", "6 operator canary: 1, stable: 1")
+}
+
+func TestRestoreOnAnotherFile(t *testing.T) {
+	d := newDesk(t)
+	other := `other: {match: {path: /other}, blue_green: {blue: blue, green: next, active: blue}}`
+	third := `third: {match: {path: /third}, split: {stable: 1, canary: 1}}`
+	d.expect("more routes", d.reloadFile(d.config(iris, other, third), nil), nil, "iris", "2 file canary: 5, stable: 95")
+	d.expect("pools join", d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {stable: 1, canary: 1, next: 1}}`, other, third), nil),
+		nil, "iris", "3 file canary: 1, next: 1, stable: 1")
+	_, err := d.Restore(t.Context(), Change{}, 2)
+	d.expect("what joined gets nothing", err, nil, "iris", "4 operator canary: 5, next: 0, stable: 95")
+	_, err = d.RemoveOverride(t.Context(), Change{Route: "iris"})
+	d.expect("removed", err, nil, "iris", "5 file canary: 1, next: 1, stable: 1")
+
+	changed := `other: {match: {path: /other}, split: {stable: 1}}`
+	d.expect("all else", d.reloadFile(d.config(`iris: {match: {path: /iris}, split: {stable: 1, next: 1}}`, changed), nil), nil, "iris", "6 file next: 1, stable: 1")
+	_, err = d.Restore(t.Context(), Change{}, 2)
+	d.expect("kept", nil, nil, "iris", "6 file next: 1, stable: 1")
+	if faults := list(err); len(faults) != 3 {
+		t.Errorf("faults %q", faults)
+	}
+	for _, want := range []string{`pool "canary", which it no longer has`, `route "other" was blue/green`, `route "third" is gone`, "revision 2: "} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	_, err = d.Restore(t.Context(), Change{}, 1)
+	if err == nil {
+		t.Error("a split with traffic on a pool that has left was restored")
+	}
+}

@@ -1,0 +1,124 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"mlproxy/config"
+)
+
+// operator is the origin of what people say through the admin API.
+const operator = "operator"
+
+// Override is what an operator has said, and who it was. On a route exactly one of Split and Active is set; a drained pool has neither.
+type Override struct {
+	Split  config.Weights `json:"split,omitempty"`
+	Active string         `json:"active,omitempty"`
+	Author string         `json:"author"`
+	Reason string         `json:"reason,omitempty"`
+	Since  time.Time      `json:"since"`
+	// Expires is when it ends by itself; zero = never.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+func (o *Override) choice() config.Override { return config.Override{Split: o.Split, Active: o.Active} }
+
+// due says whether it has ended by itself.
+func (o *Override) due(now time.Time) bool { return !o.Expires.IsZero() && !o.Expires.After(now) }
+
+// Overrides are all that operators have said and not taken back. A value is never changed once it is part of a state.
+type Overrides struct {
+	// Routes whose split or active pool an operator has set.
+	Routes map[string]Override `json:"routes,omitempty"`
+	// Drained are the pools that get no new requests from any split.
+	Drained map[string]Override `json:"drained,omitempty"`
+}
+
+// layer is the routes' overrides as config merges them.
+func (o *Overrides) layer() config.Layer {
+	routes := make(map[string]config.Override, len(o.Routes))
+	for route, set := range o.Routes {
+		routes[route] = set.choice()
+	}
+	return config.Layer{Origin: operator, Routes: routes}
+}
+
+// with is a copy of a map in which name has the value, or, when it is nil, is not.
+func with(m map[string]Override, name string, value *Override) map[string]Override {
+	next := maps.Clone(m)
+	if next == nil {
+		next = map[string]Override{}
+	}
+	delete(next, name)
+	if value != nil {
+		next[name] = *value
+	}
+	return next
+}
+
+// alive are those that have not ended, and the names of those that have.
+func alive(m map[string]Override, now time.Time) (left map[string]Override, ended []string) {
+	left = maps.Clone(m)
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if o := m[name]; o.due(now) {
+			delete(left, name)
+			ended = append(ended, name)
+		}
+	}
+	return left, ended
+}
+
+// nextEnd is when the first of them ends; zero when none does.
+func (o *Overrides) nextEnd() (first time.Time) {
+	for _, m := range []map[string]Override{o.Routes, o.Drained} {
+		for _, set := range m {
+			if end := set.Expires; !end.IsZero() && (first.IsZero() || end.Before(first)) {
+				first = end
+			}
+		}
+	}
+	return first
+}
+
+// conflicts are the overrides that would no longer be valid above the file.
+func (o *Overrides) conflicts(file *config.Config) (conflicts config.Faults) {
+	for _, route := range slices.Sorted(maps.Keys(o.Routes)) {
+		set := o.Routes[route]
+		for _, f := range refusals(file, route, set.choice()) {
+			conflicts = append(conflicts, file.Fault("routes."+route,
+				fmt.Sprintf("the operator's override of route %q would no longer be valid: %s", route, f.What),
+				"remove the override first ("+removal(route)+"), then reload"))
+		}
+	}
+	return conflicts
+}
+
+// refusals are why an override cannot lie over a config.
+func refusals(below *config.Config, route string, o config.Override) config.Faults {
+	_, err := config.Merge(below, config.Layer{Origin: operator, Routes: map[string]config.Override{route: o}})
+	faults, _ := errors.AsType[config.Faults](err)
+	return faults
+}
+
+// removal says how the override of a route is removed.
+func removal(route string) string {
+	return fmt.Sprintf("mlproxy override remove %s, or DELETE /api/v1/routes/%s/override", route, route)
+}
+
+// mask is a change of the file that has no effect because the operator has overridden the route.
+type mask struct{ route, below, above string }
+
+// masked are the routes whose value the new file changes below an override.
+func (o *Overrides) masked(old, file *config.Config) (masks []mask) {
+	for _, route := range slices.Sorted(maps.Keys(o.Routes)) {
+		set := o.Routes[route]
+		was, is := choice(old.Routes[route]), choice(file.Routes[route])
+		if !equal(was, is) {
+			masks = append(masks, mask{route, text(is), text(set.choice())})
+		}
+	}
+	return masks
+}
