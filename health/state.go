@@ -57,7 +57,7 @@ func NewState(name Name, tell func(Transition)) *State {
 	return s
 }
 
-// Count has every change of what Fit and Unproven say counted in epoch, so that whoever keeps a list of fit endpoints sees at one glance
+// Count has every change of what Fit, Unproven and FitSince say counted in epoch, so that whoever keeps a list of fit endpoints sees at one glance
 // whether it still holds. It is called before the state is used.
 func (s *State) Count(epoch *atomic.Uint64) { s.epoch = epoch }
 
@@ -105,14 +105,16 @@ func (s *State) judge() {
 	case passes && s.probe.verdict != down:
 		standing = fit
 	}
-	if s.standing.Swap(standing) != standing && s.epoch != nil {
-		s.epoch.Add(1)
-	}
 	whole := standing == fit && s.phase == closed
+	news := whole != s.whole || standing != s.standing.Load()
 	if whole && !s.whole {
-		s.since.Store(int64(time.Since(s.born)))
+		s.since.Store(int64(time.Since(s.born))) // before it can be seen that it is fit, for the slow start looks then
 	}
 	s.whole = whole
+	s.standing.Store(standing)
+	if news && s.epoch != nil {
+		s.epoch.Add(1)
+	}
 }
 
 // settle takes notice of what gobreaker decided after err, if that is news.

@@ -2,6 +2,7 @@ package health
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,4 +311,33 @@ func TestInsistUnderOldSettings(t *testing.T) {
 		return nil
 	})
 	is(t, s, "unfit open")
+}
+
+// Whoever keeps a list of fit endpoints is told when it does not hold any more, and only then.
+func TestCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var epoch atomic.Uint64
+		s := NewState(Name{}, nil)
+		s.Count(&epoch)
+		f := func(what string, want uint64, act func()) {
+			t.Helper()
+			before := epoch.Load()
+			act()
+			if got := epoch.Load() - before; got != want {
+				t.Errorf("%s: counted %d times; want %d", what, got, want)
+			}
+		}
+		f("unproven", 1, func() { s.Configure(Breaker{ConsecutiveFailures: 3, HalfOpenRequests: 2}, &ready) })
+		f("fit", 1, func() { probed(s, "+") })
+		f("as before", 0, func() { probed(s, "+--"); do(t, s, "+--") })
+		f("open", 1, func() { do(t, s, "-") })
+		f("half-open", 1, func() { probed(s, "+"); time.Sleep(openFor); synctest.Wait() })
+		f("with room for another one", 0, func() { do(t, s, "+") })
+		f("closed", 2, func() { do(t, s, "+") })
+		f("open", 1, func() { do(t, s, "---") })
+		f("half-open", 1, func() { probed(s, "+"); time.Sleep(openFor); synctest.Wait() })
+		f("closed by new settings, fit as before", 1, func() { s.Configure(inRow, &ready) })
+		f("down", 1, func() { probed(s, "---") })
+		f("off", 1, func() { s.Configure(inRow, nil) })
+	})
 }
