@@ -13,14 +13,14 @@ import (
 // where the route's retry rules allow.
 func (x *exchange) forward() bool {
 	pool := x.version.Pool
-	endpoint := pool.Pick(x.hash(), nil)
+	endpoint, _ := pool.Pick(x.hash(), nil)
 	if endpoint == nil {
 		return x.refuse(monitor.NoHealthyEndpoint, "the pool "+pool.Name+" has no endpoint")
 	}
 	err := x.try(endpoint, false)
 	for n := 0; err != nil && !x.begun && x.mayRetry(err, n); n++ {
 		x.meter.Error(reasonOf(err))
-		endpoint = pool.Pick(x.hash(), endpoint)
+		endpoint, _ = pool.Pick(x.hash(), endpoint)
 		err = x.try(endpoint, errors.Is(err, upstream.ErrStale))
 		x.meter.Retry(retryOutcome(err))
 	}

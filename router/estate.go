@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,24 +17,39 @@ type Estate struct {
 	// OnHealth is told of every change of an endpoint's health, after the metrics are; set it before the endpoints run.
 	OnHealth func(upstream.Transition)
 
+	inForce atomic.Pointer[Table]
+
 	mu    sync.Mutex
 	loads map[identity]*load // of shadows
+	live  map[place]bool     // the endpoints of live traffic
 }
 
 // identity names a version or a shadow.
 type identity struct{ route, pool string }
+
+// place names an endpoint.
+type place struct{ pool, endpoint string }
 
 // load is what a shadow's copies take at the moment.
 type load struct{ inFlight, bytes atomic.Int64 }
 
 // NewEstate makes an estate without endpoints. Its Endpoints have to be run.
 func NewEstate(reg *monitor.Registry) *Estate {
-	e := &Estate{Registry: reg, OnHealth: func(upstream.Transition) {}, loads: map[identity]*load{}}
+	e := &Estate{Registry: reg, OnHealth: func(upstream.Transition) {}, loads: map[identity]*load{}, live: map[place]bool{}}
 	e.Endpoints = upstream.NewEndpoints(e.healthChanged)
+	reg.WatchHealth(e.health)
 	return e
 }
 
-func (e *Estate) healthChanged(t upstream.Transition) { e.OnHealth(t) }
+// endpoint is the endpoint of that role, pool and URL, made when it is new.
+func (e *Estate) endpoint(role upstream.Role, pool, url string) *upstream.Endpoint {
+	if role == upstream.Live {
+		e.mu.Lock()
+		e.live[place{pool, url}] = true
+		e.mu.Unlock()
+	}
+	return e.Endpoints.Get(role, pool, url)
+}
 
 // load is the load of a shadow, made when it is new.
 func (e *Estate) load(id identity) *load {
@@ -52,11 +68,16 @@ func (e *Estate) load(id identity) *load {
 func (e *Estate) Retire(old, now *Table) {
 	keep := now.endpoints()
 	e.Endpoints.Retain(func(p *upstream.Endpoint) bool { return keep[p] })
+	e.inForce.Store(now)
+	e.forgetHealth(now.places())
 	if old == nil {
 		return
 	}
 	for id := range without(old.served(), now.served()) {
 		e.Registry.Retire(id.route, id.pool)
+	}
+	for f := range without(old.failovers(), now.failovers()) {
+		e.Registry.RetireFailover(f.route, f.from, f.to)
 	}
 	for id := range without(old.shadowed(), now.shadowed()) {
 		e.Registry.RetireShadow(id.route, id.pool)
@@ -107,7 +128,7 @@ func (t *Table) endpoints() map[*upstream.Endpoint]bool {
 func (t *Table) served() map[identity]bool {
 	set := map[identity]bool{}
 	for _, r := range t.routes {
-		for _, v := range r.Versions {
+		for _, v := range slices.Concat(r.Versions, r.Failover) {
 			set[identity{r.Name, v.Pool.Name}] = true
 		}
 	}

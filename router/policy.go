@@ -13,8 +13,9 @@ import (
 // policy is a way to balance a pool's requests over its endpoints. Every pool of every table has one of its own. Pick may
 // be called by many at once, and allocates nothing.
 type policy interface {
-	// Pick returns one of from, which is never empty. Requests with an equal key may be kept together.
-	Pick(from []*upstream.Endpoint, key uint64) *upstream.Endpoint
+	// Pick returns one of from, which is never empty, by weight where nothing else speaks for one of them. Requests with an equal
+	// key may be kept together; those with 0 have none.
+	Pick(from *members, key uint64) *upstream.Endpoint
 }
 
 // policies makes them, by the name that pools.*.balance has for them.

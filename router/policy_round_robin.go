@@ -9,7 +9,7 @@ import (
 
 func init() { register("round_robin", newRoundRobin) }
 
-// roundRobin picks one endpoint after the other.
+// roundRobin picks one endpoint after the other; by turns as even as those of a rotation when the weights differ.
 type roundRobin struct {
 	turn atomic.Uint64
 }
@@ -21,6 +21,10 @@ func newRoundRobin() policy {
 	return r
 }
 
-func (r *roundRobin) Pick(from []*upstream.Endpoint, _ uint64) *upstream.Endpoint {
-	return from[r.turn.Add(1)%uint64(len(from))]
+func (r *roundRobin) Pick(from *members, _ uint64) *upstream.Endpoint {
+	turn := r.turn.Add(1)
+	if from.halves == nil {
+		return from.all[turn%uint64(len(from.all))].Endpoint
+	}
+	return from.all[from.at(turn*golden)].Endpoint
 }

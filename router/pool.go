@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"mlproxy/config"
 	"mlproxy/upstream"
@@ -24,48 +25,61 @@ type Pool struct {
 	// DrainOnGone lets the endpoint finish its answer when the client has gone.
 	DrainOnGone bool
 
-	policy policy
+	policy    policy
+	all       []member // of Endpoints
+	known     *upstream.Endpoints
+	panicAt   float64 // at or below this share of usable endpoints all are used
+	slowStart time.Duration
+	seen      atomic.Pointer[standing]
 }
 
 func newPool(name string, cfg *config.Pool, e *Estate, role upstream.Role) *Pool {
 	p := &Pool{
-		Name:        name,
-		Options:     &upstream.Options{ConnectTimeout: cfg.ConnectTimeout, MaxConnections: cfg.MaxConnections},
+		Name: name,
+		Options: &upstream.Options{
+			ConnectTimeout: cfg.ConnectTimeout, MaxConnections: cfg.MaxConnections, Breaker: breakerOf(cfg),
+		},
 		Host:        cfg.Host,
 		DrainOnGone: cfg.OnClientGone == "drain",
 		policy:      policies[cfg.Balance](),
+		known:       e.Endpoints,
 	}
 	for i := range cfg.Endpoints {
-		p.Endpoints = append(p.Endpoints, e.Endpoints.Get(role, name, cfg.Endpoints[i].URL))
+		p.add(e.endpoint(role, name, cfg.Endpoints[i].URL), cfg.Endpoints[i].Weight)
+		p.Endpoints[i].Health().Configure(p.Options.Breaker, checkOf(cfg, role))
 	}
 	return p
 }
 
-// Pick is the endpoint for a request, by the pool's policy; key is a hash of the sticky key. not, when it is given, is
-// where the request failed before: it is picked only when there is no other. Nil when the pool is empty.
-func (p *Pool) Pick(key uint64, not *upstream.Endpoint) *upstream.Endpoint {
-	from := p.Endpoints
-	if len(from) == 0 {
-		return nil
-	}
-	e := p.policy.Pick(from, key)
-	if e == not {
-		return another(from, not)
-	}
-	return e
+func (p *Pool) add(e *upstream.Endpoint, weight float64) {
+	p.Endpoints = append(p.Endpoints, e)
+	p.all = append(p.all, newMember(e, weight))
 }
 
-// another is the least loaded endpoint besides not, if there is one. Second tries are rare, so it may look at all of them;
-// it starts anywhere, so that those of one moment do not all go to the same place.
-func another(from []*upstream.Endpoint, not *upstream.Endpoint) *upstream.Endpoint {
-	best, start := not, rand.IntN(len(from))
-	for i := range from {
-		e := from[(start+i)%len(from)]
-		if e != not && (best == not || e.InFlight() < best.InFlight()) {
-			best = e
-		}
+// breakerOf is what a pool's endpoints are held to.
+func breakerOf(*config.Pool) upstream.Breaker {
+	return upstream.Breaker{
+		ConsecutiveFailures: 5, FailureRatio: .5, MinRequests: 20, Window: 10 * time.Second,
+		OpenFor: 5 * time.Second, HalfOpenRequests: 1, FailureStatus: []int{500, 502, 503, 504},
 	}
-	return best
+}
+
+// checkOf is how a pool's endpoints are probed; nil = not at all. Copies are no reason to probe: a shadow's fitness is its own affair.
+func checkOf(*config.Pool, upstream.Role) *upstream.Check { return nil }
+
+// Pick is the endpoint for a request, by the pool's policy: one that is fit; else one that waits for its first probe; else any,
+// and then insist says so: the endpoint's breaker must not refuse. key is a hash of the sticky key, 0 for none. not, when it is given,
+// is where the request failed before: it is picked only when there is no other. Nil when the pool is empty.
+func (p *Pool) Pick(key uint64, not *upstream.Endpoint) (e *upstream.Endpoint, insist bool) {
+	s := p.look()
+	if len(s.from.all) == 0 {
+		return nil, false
+	}
+	e = p.policy.Pick(s.from, key)
+	if e == not {
+		e = s.from.another(not)
+	}
+	return e, s.panic
 }
 
 // Reach tries to connect to the endpoints, all at once. It is nil as soon as one can be reached; the error says of each why not.

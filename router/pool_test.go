@@ -10,8 +10,16 @@ import (
 	"mlproxy/upstream"
 )
 
+// balanced is a pool of endpoints that are all fit.
 func balanced(balance string, from []*upstream.Endpoint) *Pool {
-	return &Pool{Name: "p", Endpoints: from, policy: policies[balance](), Options: &upstream.Options{ConnectTimeout: 10 * time.Second}}
+	p := &Pool{
+		Name: "p", policy: policies[balance](), Options: &upstream.Options{ConnectTimeout: 10 * time.Second},
+		known: upstream.NewEndpoints(func(upstream.Transition) {}),
+	}
+	for _, e := range from {
+		p.add(e, 1)
+	}
+	return p
 }
 
 func TestPickGoesElsewhere(t *testing.T) {
@@ -21,7 +29,7 @@ func TestPickGoesElsewhere(t *testing.T) {
 			p := balanced(balance, endpoints(n, "192.0.2.1:1"))
 			for i := range 200 {
 				not := p.Endpoints[i%n]
-				if e := p.Pick(mix(uint64(i)), not); e == nil || (e == not) != (n == 1) {
+				if e, insist := p.Pick(mix(uint64(i)), not); e == nil || insist || (e == not) != (n == 1) {
 					t.Fatalf("%s of %d: again the same", balance, n)
 				}
 			}
@@ -36,7 +44,7 @@ func TestPickGoesElsewhere(t *testing.T) {
 func TestPickFromNothing(t *testing.T) {
 	f := func(not *upstream.Endpoint) {
 		t.Helper()
-		if e := balanced("least_request", nil).Pick(0, not); e != nil {
+		if e, insist := balanced("least_request", nil).Pick(0, not); e != nil || insist {
 			t.Errorf("%v", e)
 		}
 	}
@@ -50,7 +58,7 @@ func TestSecondTriesGoToTheLeastLoaded(t *testing.T) {
 	busy(t, from[2], 1)
 	busy(t, from[3], 2)
 	for range 50 {
-		if e := another(from, from[0]); e != from[2] {
+		if e := equals(from).another(from[0]); e != from[2] {
 			t.Fatal("not the least loaded of the others")
 		}
 	}
@@ -82,7 +90,7 @@ func TestPoolIsAsConfigured(t *testing.T) {
 	cfg.Pools["p"] = pool("p", "http://127.0.0.1:9001", "http://127.0.0.1:9002")
 	cfg.Pools["p"].Host, cfg.Pools["p"].OnClientGone = "models.example.org", "drain"
 	p := compile(t, cfg).Pools()[0]
-	if p.Name != "p" || p.Host != "models.example.org" || !p.DrainOnGone || *p.Options != (upstream.Options{ConnectTimeout: time.Second, MaxConnections: 512}) {
+	if p.Name != "p" || p.Host != "models.example.org" || !p.DrainOnGone || p.Options.ConnectTimeout != time.Second || p.Options.MaxConnections != 512 {
 		t.Errorf("%+v", p)
 	}
 	if len(p.Endpoints) != 2 || p.Endpoints[0].URL() != "http://127.0.0.1:9001" || p.Endpoints[1].Addr() != "127.0.0.1:9002" {

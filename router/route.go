@@ -2,7 +2,6 @@ package router
 
 import (
 	"maps"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,6 +18,8 @@ type Route struct {
 	Versions []*Version
 	// Split chooses among the versions that have a weight.
 	Split *Split
+	// Failover are the pools that serve, in this order, when the chosen one cannot. One that is also among Versions is the same here.
+	Failover []*Version
 	// Shadows are the pools that get copies, by name.
 	Shadows []*Shadow
 	// Retries says whether another try may be made.
@@ -34,6 +35,8 @@ type Version struct {
 	Meter *monitor.Meter
 	// Share of the route's traffic, 0 to 1.
 	Share float64
+
+	failovers []*monitor.Failover // to each of the route's Failover; nil to itself
 }
 
 func newRoute(name string, cfg *config.Route) *Route {
@@ -44,11 +47,14 @@ func newRoute(name string, cfg *config.Route) *Route {
 func (r *Route) bind(e *Estate, pools map[string]*Pool) {
 	shares := sharesOf(r.Config)
 	for _, name := range slices.Sorted(maps.Keys(shares)) {
-		r.Versions = append(r.Versions, &Version{
-			Route: r.Name, Pool: pools[name], Meter: e.Registry.Meter(r.Name, name), Share: shares[name],
-		})
+		r.Versions = append(r.Versions, r.version(e, pools[name], shares[name]))
 	}
 	r.Split = newSplit(r.Versions)
+	r.bindFailover(e, pools)
+}
+
+func (r *Route) version(e *Estate, p *Pool, share float64) *Version {
+	return &Version{Route: r.Name, Pool: p, Meter: e.Registry.Meter(r.Name, p.Name), Share: share}
 }
 
 // sharesOf is the share of each pool that the route names. Blue/green is a split of which one pool has everything.
@@ -88,11 +94,11 @@ func (r *Route) Force(pool []byte) *Version {
 	return nil
 }
 
-// Hash is the sticky key as [Pool.Pick] takes it: salted by the route, and no hint to the split's choice. Requests without a
-// key have random ones.
+// Hash is the sticky key as [Pool.Pick] takes it: salted by the route, and no hint to the split's choice. It is 0 without a key,
+// and never otherwise.
 func (r *Route) Hash(key []byte) uint64 {
 	if len(key) == 0 {
-		return rand.Uint64()
+		return 0
 	}
-	return mix(xxhash.Sum64(key) ^ r.salt)
+	return max(1, mix(xxhash.Sum64(key)^r.salt))
 }

@@ -129,7 +129,7 @@ func TestTableIsSorted(t *testing.T) {
 	}
 }
 
-func TestHashIsSaltedAndRandomWithoutKey(t *testing.T) {
+func TestHashIsSaltedAndZeroWithoutKey(t *testing.T) {
 	one, two := newRoute("one", &config.Route{}), newRoute("two", &config.Route{})
 	f := func(a, b uint64, same bool) {
 		t.Helper()
@@ -141,7 +141,9 @@ func TestHashIsSaltedAndRandomWithoutKey(t *testing.T) {
 	f(one.Hash(key), one.Hash(key), true)
 	f(one.Hash(key), two.Hash(key), false)
 	f(one.Hash(key), one.Hash([]byte("user-2")), false)
-	f(one.Hash(nil), one.Hash(nil), false)
+	f(one.Hash(key), 0, false)
+	f(one.Hash(nil), 0, true)
+	f(one.Hash([]byte{}), 0, true)
 }
 
 // How a key is balanced within a pool says nothing of the pool.

@@ -57,8 +57,8 @@ func (m *Mirror) next(timer *time.Timer) (p parcel, more bool) {
 // send brings the copy to an endpoint, once, and counts what came of it.
 func (p *parcel) send(sum *Sum, sink func([]byte)) {
 	pool, meter := p.shadow.Pool, p.shadow.Meter
-	endpoint := pool.Pick(p.key, nil)
-	if endpoint == nil {
+	endpoint, unfit := pool.Pick(p.key, nil)
+	if endpoint == nil || unfit {
 		meter.Dropped(monitor.DropNoEndpoint)
 		return
 	}
