@@ -29,6 +29,7 @@ type running struct {
 	file        string // its config
 	cmd         *exec.Cmd
 	ended       chan struct{} // closed when the process has ended and its log is complete
+	held        bool          // its end was held to what it should be
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -39,7 +40,7 @@ const preamble = "version: 1\nlisten: 127.0.0.1:0\nadmin: {listen: \"127.0.0.1:0
 
 var (
 	serving = regexp.MustCompile(`msg=serving data=(\S+) admin=(\S+)`)
-	outside = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	outside = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 4 * patience}
 )
 
 // start serves a config until the test ends. If the test has not ended the process by then, SIGTERM must.
@@ -109,13 +110,14 @@ func (r *running) awaitSaid(words string) {
 func (r *running) signal(s syscall.Signal) {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(s); err != nil {
-		r.t.Errorf("cannot send %v: %v", s, err)
+		r.t.Errorf("mlproxy cannot be sent %v: %v", s, err)
 	}
 }
 
 // exit waits for the process to end and holds its exit code. No log may show a panic or a race.
 func (r *running) exit(code int) {
 	r.t.Helper()
+	r.held = true
 	select {
 	case <-r.ended:
 	case <-time.After(patience):
@@ -133,14 +135,13 @@ func (r *running) exit(code int) {
 	}
 }
 
-// end stops the process gently, unless it has ended already.
+// end stops the process gently, unless its end has been awaited already. One that ended by itself fails the test.
 func (r *running) end() {
-	select {
-	case <-r.ended:
-	default:
-		r.signal(syscall.SIGTERM)
-		r.exit(0)
+	if r.held {
+		return
 	}
+	r.signal(syscall.SIGTERM)
+	r.exit(0)
 }
 
 // rewrite replaces the config file in one step, as editors do.
