@@ -19,7 +19,7 @@ func TestUnknownPolicies(t *testing.T) {
 	}
 	f := func(i int, what string) {
 		t.Helper()
-		if faults[i].What != what || faults[i].Remedy != "write least_request or round_robin" {
+		if faults[i].What != what || faults[i].Remedy != "write hash or least_request or peak_ewma or round_robin" {
 			t.Errorf("%v; want %s", faults[i], what)
 		}
 	}
