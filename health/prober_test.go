@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -249,6 +250,42 @@ func TestProberAsksTheNewQuestion(t *testing.T) {
 	}
 	f(50*time.Millisecond, 100*time.Millisecond)
 	f(500*time.Millisecond, 500*time.Millisecond)
+}
+
+// The figures of docs/health.md are bounds, wherever between two probes a fault begins and ends, and not far from what happens.
+func TestTimesToExpect(t *testing.T) {
+	f := func(status int, takes, out, back time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			f := newFarm()
+			p, _ := probing(t, f)
+			s := member(p, "a", inRow, &Check{Path: "/"})
+			after(time.Second)
+			worst := map[bool]time.Duration{}
+			turn := func(fit bool) {
+				begin := time.Now()
+				for s.Fit() != fit && time.Since(begin) < time.Minute {
+					after(time.Millisecond)
+				}
+				worst[fit] = max(worst[fit], time.Since(begin))
+				after(rand.N(10 * time.Second))
+			}
+			for range 50 {
+				f.becomes(func(string) (int, time.Duration) { return status, takes })
+				turn(false)
+				f.becomes(always(200))
+				turn(true)
+			}
+			if got := worst[false]; got > out || got < out*8/10 {
+				t.Errorf("out after %v; want %v", got, out)
+			}
+			if got := worst[true]; got > back || got < back*8/10 {
+				t.Errorf("back after %v; want %v", got, back)
+			}
+		})
+	}
+	f(500, 0, 3*time.Second, 2500*time.Millisecond)
+	f(200, time.Hour, 3500*time.Millisecond, 2500*time.Millisecond)
 }
 
 // A breaker that opens has the probes look at once, so that a fault that they can see is known before the first trial.

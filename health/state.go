@@ -57,8 +57,8 @@ func NewState(name Name, tell func(Transition)) *State {
 	return s
 }
 
-// Count has every change of what Fit, Unproven and FitSince say counted in epoch, so that whoever keeps a list of fit endpoints sees at one glance
-// whether it still holds. It is called before the state is used.
+// Count has every change of what Fit, Unproven and FitSince say counted in epoch, so that whoever keeps a list of fit endpoints sees at
+// one glance whether it still holds. It is called before the state is used.
 func (s *State) Count(epoch *atomic.Uint64) { s.epoch = epoch }
 
 // Name is what the state is of.
@@ -106,13 +106,13 @@ func (s *State) judge() {
 		standing = fit
 	}
 	whole := standing == fit && s.phase == closed
-	news := whole != s.whole || standing != s.standing.Load()
+	differs := whole != s.whole || standing != s.standing.Load()
 	if whole && !s.whole {
 		s.since.Store(int64(time.Since(s.born))) // before it can be seen that it is fit, for the slow start looks then
 	}
 	s.whole = whole
 	s.standing.Store(standing)
-	if news && s.epoch != nil {
+	if differs && s.epoch != nil {
 		s.epoch.Add(1)
 	}
 }
