@@ -149,17 +149,31 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, s.Loop.Status().Revision, plan)
 }
 
+// config answers with all that is in force.
+func (s *Server) config(w http.ResponseWriter, r *http.Request) error {
+	if err := options(r, nil); err != nil {
+		return err
+	}
+	now := s.Loop.Status() // first: a config newer than its ETag is found out, an older one would not be
+	send(w, now.Revision, "application/yaml", config.Render(s.Loop.Config()))
+	return nil
+}
+
 // reply writes a JSON answer that speaks of a revision.
 func reply(w http.ResponseWriter, revision control.Revision, body any) error {
 	text, err := json.MarshalIndent(body, "", "  ")
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
+	send(w, revision, "application/json", append(text, '\n'))
+	return nil
+}
+
+func send(w http.ResponseWriter, revision control.Revision, kind string, text []byte) {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("ETag", fmt.Sprintf("%q", strconv.FormatInt(revision.Number, 10)))
-	_, _ = w.Write(append(text, '\n'))
-	return nil
+	_, _ = w.Write(text)
 }
 
 // change is what a request says of the change it wants, besides its body.

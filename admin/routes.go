@@ -24,6 +24,7 @@ const index = `mlproxy, the traffic router for model servers.
 
 GET    /api/v1/status                     what is in force: routes, splits, pools, revision
 GET    /api/v1/routes                     the routes of it
+GET    /api/v1/config                     the config in force, overrides included, as YAML without secrets
 GET    /api/v1/revisions                  the last 50, and what each changed
 POST   /api/v1/revisions/{n}/restore      every route's split or active pool as it was   ?force=true
 POST   /api/v1/plan                       what a config file, in the body, would change
@@ -54,6 +55,7 @@ func (s *Server) routes() http.Handler {
 		"/metrics":                        {"GET": s.metrics()},
 		"/api/v1/status":                  {"GET": s.shown(s.status)},
 		"/api/v1/routes":                  {"GET": s.shown(s.allRoutes)},
+		"/api/v1/config":                  {"GET": s.config},
 		"/api/v1/revisions":               {"GET": s.shown(s.revisions)},
 		"/api/v1/revisions/{n}/restore":   {"POST": changing(s.restore, "force", "ttl")},
 		"/api/v1/plan":                    {"POST": s.plan},

@@ -335,10 +335,10 @@ func TestOverrides(t *testing.T) {
 	d.expect(200, "", "PUT", drainPath+"?ttl=1h", "", "X-Reason: maintenance")
 	now := d.overridesNow()
 	iris, b := now.Routes["iris"], now.Drained["b"]
-	if iris.Split["b"] != 1 || iris.Reason != "try" || iris.Expires.Sub(iris.Since) != 90*time.Minute {
+	if iris.Split["b"] != 1 || iris.Reason != "try" || iris.Expires.Sub(iris.Time) != 90*time.Minute {
 		t.Errorf("the override: %+v", iris)
 	}
-	if b.Author != "127.0.0.1" || b.Reason != "maintenance" || b.Expires.Sub(b.Since) != time.Hour {
+	if b.Author != "127.0.0.1" || b.Reason != "maintenance" || b.Expires.Sub(b.Time) != time.Hour {
 		t.Errorf("the drain: %+v", b)
 	}
 	if s := d.loop.Status(); s.Routes["iris"].Share["b"] != 0 || s.Pools["b"].Drained == nil {
@@ -391,11 +391,25 @@ func TestRevisionsAndRestore(t *testing.T) {
 	}
 }
 
+func TestConfig(t *testing.T) {
+	d := open(t, "")
+	d.expect(200, "", "PUT", splitPath, `{"a": 1, "b": 3}`)
+	got := d.expect(200, "b: 3", "GET", "/api/v1/config", "")
+	if got.Header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("Content-Type %s", got.Header.Get("Content-Type"))
+	}
+	c, err := config.Parse("config.yaml", []byte(got.body), func(string) (string, bool) { return "", false })
+	if err != nil || c.Digest() != d.loop.Status().Digest {
+		t.Errorf("what is in force is not what is shown: %v\n%s", err, got.body)
+	}
+	d.expect(400, "none here", "GET", "/api/v1/config?full=1", "")
+}
+
 // Every change looks at If-Match, and every picture of what is in force has an ETag.
 func TestRevisionsAsETags(t *testing.T) {
 	d := open(t, "")
 	d.expect(200, "", "PUT", splitPath, `{"a": 1, "b": 1}`)
-	for _, path := range []string{"/api/v1/status", "/api/v1/routes", "/api/v1/revisions", "/api/v1/overrides"} {
+	for _, path := range []string{"/api/v1/status", "/api/v1/config", "/api/v1/routes", "/api/v1/revisions", "/api/v1/overrides"} {
 		if got := d.ask("GET", path, ""); got.Header.Get("ETag") != `"2"` {
 			t.Errorf("GET %s: ETag %q", path, got.Header.Get("ETag"))
 		}

@@ -37,25 +37,6 @@ func text(o config.Override) string {
 	return strings.Join(parts, ", ")
 }
 
-// differences are the routes whose choice changed, and those that came and went.
-func differences(before, after map[string]*config.Route) (changes []string) {
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		was, is := before[name], after[name]
-		switch {
-		case was == nil:
-			changes = append(changes, fmt.Sprintf("%s: new (%s)", name, text(choice(is))))
-		case !equal(choice(was), choice(is)):
-			changes = append(changes, fmt.Sprintf("%s: (%s) -> (%s)", name, text(choice(was)), text(choice(is))))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if after[name] == nil {
-			changes = append(changes, name+": gone")
-		}
-	}
-	return changes
-}
-
 // remember is what each route would roll back to, now that after has followed before. A route that turned from a split
 // into blue/green, or went away, has nothing.
 func remember(previous map[string]config.Override, before, after map[string]*config.Route) map[string]config.Override {

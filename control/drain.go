@@ -53,7 +53,7 @@ func (s *state) knowsPool(name string) error {
 func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 // drain is the layer that takes drained pools out, or why they cannot be taken out.
-func drain(wanted *config.Config, drained map[string]Override) (config.Layer, error) {
+func drain(wanted *config.Config, drained map[string]config.Override) (config.Layer, error) {
 	layer := config.Layer{Origin: operator, Routes: map[string]config.Override{}}
 	if len(drained) == 0 {
 		return layer, nil
@@ -77,7 +77,7 @@ func drain(wanted *config.Config, drained map[string]Override) (config.Layer, er
 }
 
 // drainRoute is the route's split without drained pools; nil when it is as it was.
-func drainRoute(r *config.Route, drained map[string]Override) (config.Weights, error) {
+func drainRoute(r *config.Route, drained map[string]config.Override) (config.Weights, error) {
 	if b := r.BlueGreen; b != nil {
 		if _, is := drained[b.ActivePool()]; is {
 			return nil, fmt.Errorf("drained pool %q is the active one of route %q", b.ActivePool(), r.Name)
@@ -102,8 +102,8 @@ func drainRoute(r *config.Route, drained map[string]Override) (config.Weights, e
 }
 
 // fitting are the drains that can be in force above wanted, and what is wrong with the others.
-func fitting(wanted *config.Config, drained map[string]Override) (fit map[string]Override, faults []string) {
-	fit = map[string]Override{}
+func fitting(wanted *config.Config, drained map[string]config.Override) (fit map[string]config.Override, faults []string) {
+	fit = map[string]config.Override{}
 	for _, pool := range slices.Sorted(maps.Keys(drained)) {
 		if wanted.Pools[pool] == nil {
 			faults = append(faults, fmt.Sprintf("pool %q is no longer there: its drain is dropped", pool))
@@ -119,8 +119,8 @@ func fitting(wanted *config.Config, drained map[string]Override) (fit map[string
 }
 
 // known are the drains of pools that the config has. A pool that has left needs no drain.
-func known(drained map[string]Override, c *config.Config) map[string]Override {
+func known(drained map[string]config.Override, c *config.Config) map[string]config.Override {
 	left := maps.Clone(drained)
-	maps.DeleteFunc(left, func(pool string, _ Override) bool { return c.Pools[pool] == nil })
+	maps.DeleteFunc(left, func(pool string, _ config.Override) bool { return c.Pools[pool] == nil })
 	return left
 }

@@ -77,7 +77,7 @@ func (s *state) choosing(route string, chosen config.Override, c *Change) *state
 	switch {
 	case equal(chosen, choice(s.file.Routes[route])):
 		return s.withOverride(route, nil)
-	case overridden && equal(set.choice(), chosen):
+	case overridden && equal(set, chosen):
 		return s
 	}
 	return s.withOverride(route, c.says(chosen))

@@ -19,13 +19,13 @@ func (l *Loop) recall(s *state) error {
 	if err != nil {
 		s.memory.Dropped = append(s.memory.Dropped, err.Error())
 	}
-	s.said.Routes = map[string]Override{}
+	s.said.Routes = map[string]config.Override{}
 	for _, route := range slices.Sorted(maps.Keys(said.Routes)) {
 		o := said.Routes[route]
-		if why := s.misfit(route, &o); why != "" {
+		if why := s.misfit(route, o); why != "" {
 			s.memory.Dropped = append(s.memory.Dropped,
 				fmt.Sprintf("the override of route %q (%s, by %s since %s) is dropped: %s",
-					route, text(o.choice()), o.Author, o.Since.Format(time.RFC3339), why))
+					route, text(o), o.Author, o.Time.Format(time.RFC3339), why))
 			continue
 		}
 		s.said.Routes[route] = o
@@ -45,11 +45,11 @@ func (l *Loop) recall(s *state) error {
 }
 
 // misfit says why an override of before cannot be in force; empty when it can. One that has ended is none.
-func (s *state) misfit(route string, o *Override) string {
-	if o.due(time.Now()) {
+func (s *state) misfit(route string, o config.Override) string {
+	if due(&o, time.Now()) {
 		return "it expired at " + o.Expires.Format(time.RFC3339)
 	}
-	if faults := refusals(s.file, route, o.choice()); len(faults) > 0 {
+	if faults := refusals(s.file, route, o); len(faults) > 0 {
 		return faults[0].What
 	}
 	return ""
@@ -100,10 +100,10 @@ func (l *Loop) expire(s *state, now time.Time) {
 }
 
 // longer gives those that are due a little more time.
-func longer(m map[string]Override, now time.Time) map[string]Override {
+func longer(m map[string]config.Override, now time.Time) map[string]config.Override {
 	left := maps.Clone(m)
 	for name, o := range left {
-		if o.due(now) {
+		if due(&o, now) {
 			o.Expires = now.Add(longest)
 			left[name] = o
 		}

@@ -337,3 +337,38 @@ func TestRestoreOnAnotherFile(t *testing.T) {
 		t.Error("a split with traffic on a pool that has left was restored")
 	}
 }
+
+func TestRevisionsSayWhatChanged(t *testing.T) {
+	d := newDesk(t)
+	f := func(routes string, change func(c *config.Config), want ...string) {
+		t.Helper()
+		c := d.config(routes)
+		change(c)
+		if err := d.reloadFile(c, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Revisions()[0].Changes; !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+	if got := d.Revisions()[0].Changes; !slices.Equal(got, []string{"iris: new (canary: 5, stable: 95)", "search: new (blue)"}) {
+		t.Errorf("at the start: %q", got)
+	}
+	f(iris+"\n  a.split: {match: {path: /a}, split: {stable: 1}}", func(c *config.Config) { c.Routes["iris"].Timeout = time.Second },
+		"a.split: new (stable: 1)", "routes.iris.timeout: 30s -> 1s")
+	f(`iris: {match: {path: /iris}, split: {stable: 1, next: 1}}`, func(c *config.Config) { delete(c.Pools, "canary"); c.Limits.MaxHeaderCount = 7 },
+		"iris: (canary: 5, stable: 95) -> (next: 1, stable: 1)", "a.split: gone", "limits.max_header_count: 100 -> 7", "pools.canary: gone",
+		"routes.iris.timeout: 1s -> 30s")
+	f(`iris: {match: {path: /iris}, blue_green: {blue: next, green: stable, active: blue}}`, func(c *config.Config) { delete(c.Pools, "canary"); c.Limits.MaxHeaderCount = 7 },
+		"iris: (next: 1, stable: 1) -> (blue)", "routes.iris.blue_green: new {blue: next, green: stable, active: blue}", "routes.iris.split: gone")
+	many := d.config(iris)
+	for i := range 200 {
+		many.Pools[fmt.Sprint("x", i)] = &config.Pool{Endpoints: []config.Endpoint{{URL: "http://" + strings.Repeat("x", 300) + ":1", Weight: 1}}, Balance: "round_robin"}
+	}
+	if err := d.reloadFile(many, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Revisions()[0].Changes; len(got) != mostChanges+1 || !strings.HasPrefix(got[mostChanges], "and 1") || len(got[50]) > 250 {
+		t.Errorf("many changes: %d, %q", len(got), got)
+	}
+}

@@ -148,10 +148,10 @@ func (l *Loop) obey(o *order) (Revision, error) {
 }
 
 // says is the override a change wants.
-func (c *Change) says(o config.Override) *Override {
-	set := &Override{Split: o.Split, Active: o.Active, Author: c.Author, Reason: c.Reason, Since: moment()}
+func (c *Change) says(o config.Override) *config.Override {
+	set := &config.Override{Split: o.Split, Active: o.Active, Author: c.Author, Reason: c.Reason, Time: moment()}
 	if c.TTL > 0 {
-		set.Expires = set.Since.Add(c.TTL)
+		set.Expires = set.Time.Add(c.TTL)
 	}
 	return set
 }

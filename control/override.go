@@ -13,44 +13,25 @@ import (
 // operator is the origin of what people say through the admin API.
 const operator = "operator"
 
-// Override is what an operator has said, and who it was. On a route exactly one of Split and Active is set; a drained pool has neither.
-type Override struct {
-	Split  config.Weights `json:"split,omitempty"`
-	Active string         `json:"active,omitempty"`
-	Author string         `json:"author"`
-	Reason string         `json:"reason,omitempty"`
-	Since  time.Time      `json:"since"`
-	// Expires is when it ends by itself; zero = never.
-	Expires time.Time `json:"expires,omitzero"`
-}
-
-func (o *Override) choice() config.Override { return config.Override{Split: o.Split, Active: o.Active} }
-
-// due says whether it has ended by itself.
-func (o *Override) due(now time.Time) bool { return !o.Expires.IsZero() && !o.Expires.After(now) }
+// due says whether an override has ended by itself.
+func due(o *config.Override, now time.Time) bool { return !o.Expires.IsZero() && !o.Expires.After(now) }
 
 // Overrides are all that operators have said and not taken back. A value is never changed once it is part of a state.
 type Overrides struct {
 	// Routes whose split or active pool an operator has set.
-	Routes map[string]Override `json:"routes,omitempty"`
-	// Drained are the pools that get no new requests from any split.
-	Drained map[string]Override `json:"drained,omitempty"`
+	Routes map[string]config.Override `json:"routes,omitempty"`
+	// Drained are the pools that get no new requests from any split; of an override they have only who, why and when.
+	Drained map[string]config.Override `json:"drained,omitempty"`
 }
 
 // layer is the routes' overrides as config merges them.
-func (o *Overrides) layer() config.Layer {
-	routes := make(map[string]config.Override, len(o.Routes))
-	for route, set := range o.Routes {
-		routes[route] = set.choice()
-	}
-	return config.Layer{Origin: operator, Routes: routes}
-}
+func (o *Overrides) layer() config.Layer { return config.Layer{Origin: operator, Routes: o.Routes} }
 
 // with is a copy of a map in which name has the value, or, when it is nil, is not.
-func with(m map[string]Override, name string, value *Override) map[string]Override {
+func with(m map[string]config.Override, name string, value *config.Override) map[string]config.Override {
 	next := maps.Clone(m)
 	if next == nil {
-		next = map[string]Override{}
+		next = map[string]config.Override{}
 	}
 	delete(next, name)
 	if value != nil {
@@ -60,10 +41,10 @@ func with(m map[string]Override, name string, value *Override) map[string]Overri
 }
 
 // alive are those that have not ended, and the names of those that have.
-func alive(m map[string]Override, now time.Time) (left map[string]Override, ended []string) {
+func alive(m map[string]config.Override, now time.Time) (left map[string]config.Override, ended []string) {
 	left = maps.Clone(m)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if o := m[name]; o.due(now) {
+		if o := m[name]; due(&o, now) {
 			delete(left, name)
 			ended = append(ended, name)
 		}
@@ -73,7 +54,7 @@ func alive(m map[string]Override, now time.Time) (left map[string]Override, ende
 
 // nextEnd is when the first of them ends; zero when none does.
 func (o *Overrides) nextEnd() (first time.Time) {
-	for _, m := range []map[string]Override{o.Routes, o.Drained} {
+	for _, m := range []map[string]config.Override{o.Routes, o.Drained} {
 		for _, set := range m {
 			if end := set.Expires; !end.IsZero() && (first.IsZero() || end.Before(first)) {
 				first = end
@@ -87,7 +68,7 @@ func (o *Overrides) nextEnd() (first time.Time) {
 func (o *Overrides) conflicts(file *config.Config) (conflicts config.Faults) {
 	for _, route := range slices.Sorted(maps.Keys(o.Routes)) {
 		set := o.Routes[route]
-		for _, f := range refusals(file, route, set.choice()) {
+		for _, f := range refusals(file, route, set) {
 			conflicts = append(conflicts, file.Fault("routes."+route,
 				fmt.Sprintf("the operator's override of route %q would no longer be valid: %s", route, f.What),
 				"remove the override first ("+removal(route)+"), then reload"))
@@ -117,7 +98,7 @@ func (o *Overrides) masked(old, file *config.Config) (masks []mask) {
 		set := o.Routes[route]
 		was, is := choice(old.Routes[route]), choice(file.Routes[route])
 		if !equal(was, is) {
-			masks = append(masks, mask{route, text(is), text(set.choice())})
+			masks = append(masks, mask{route, text(is), text(set)})
 		}
 	}
 	return masks

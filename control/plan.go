@@ -94,7 +94,7 @@ func Compare(before, after *config.Config, scratch *router.Estate) (*Plan, error
 func compare(old, now *router.Table) *Plan {
 	before, after := old.Config(), now.Config()
 	p := &Plan{
-		Changes: differences(before.Routes, after.Routes), Routes: map[string]RoutePlan{},
+		Changes: differences(before, after), Routes: map[string]RoutePlan{},
 		Pools: difference(before.Pools, after.Pools), Endpoints: difference(endpoints(before), endpoints(after)),
 	}
 	was, is := byName(old), byName(now)

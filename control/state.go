@@ -48,7 +48,7 @@ func (s *state) withFile(c *config.Config) (*state, error) {
 
 // withOverride is the state with the operator's word on a route replaced; nil takes it back. Either way she has decided, and
 // nothing of the route is held any more.
-func (s *state) withOverride(route string, o *Override) *state {
+func (s *state) withOverride(route string, o *config.Override) *state {
 	next := *s
 	next.said.Routes = with(s.said.Routes, route, o)
 	next.held, next.edited = maps.Clone(s.held), maps.Clone(s.edited)
@@ -58,7 +58,7 @@ func (s *state) withOverride(route string, o *Override) *state {
 }
 
 // withDrain is the state with a pool drained; nil undrains it.
-func (s *state) withDrain(pool string, o *Override) *state {
+func (s *state) withDrain(pool string, o *config.Override) *state {
 	next := *s
 	next.said.Drained = with(s.said.Drained, pool, o)
 	return &next
@@ -95,11 +95,12 @@ func (s *state) merge() (wanted, merged *config.Config, err error) {
 
 // became records the table that is now in force.
 func (s *state) became(t *router.Table, wanted *config.Config, r Revision) {
-	var before, in map[string]*config.Route
+	var before map[string]*config.Route
+	var in *config.Config
 	if s.table != nil {
-		before, in = s.wanted.Routes, s.table.Config().Routes
+		before, in = s.wanted.Routes, s.table.Config()
 	}
-	r.Changes = differences(in, t.Config().Routes)
+	r.Changes = brief(differences(in, t.Config()))
 	s.previous = remember(s.previous, before, wanted.Routes)
 	s.past = record(s.past, past{r, choices(wanted)})
 	s.wanted, s.table, s.revision = wanted, t, r

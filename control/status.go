@@ -85,7 +85,7 @@ type PendingStatus struct {
 
 // OverrideStatus is an override and what the config file says beneath it.
 type OverrideStatus struct {
-	Override
+	config.Override
 	MaskedSplit  config.Weights `json:"masked_split,omitempty"`
 	MaskedActive string         `json:"masked_active,omitempty"`
 	// MaskedSince is when the file last changed beneath it; zero when it has not.
@@ -97,7 +97,7 @@ type PoolStatus struct {
 	Balance   string           `json:"balance"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 	// Drained tells who has drained it, if somebody has.
-	Drained *Override `json:"drained,omitempty"`
+	Drained *config.Override `json:"drained,omitempty"`
 }
 
 // EndpointStatus is one model server.

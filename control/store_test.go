@@ -40,7 +40,7 @@ func TestOverridesOutliveTheProcess(t *testing.T) {
 	switch {
 	case iris.Author != "ann" || iris.Reason != "test" || iris.Split["canary"] != 1 || !iris.Expires.IsZero():
 		t.Errorf("iris: %+v", iris)
-	case search.Author != "bob" || search.Expires.Sub(search.Since) != time.Hour:
+	case search.Author != "bob" || search.Expires.Sub(search.Time) != time.Hour:
 		t.Errorf("search: %+v", search)
 	case s.Pools["canary"].Drained == nil || s.Pools["stable"].Drained != nil:
 		t.Errorf("pools: %+v", s.Pools)
@@ -58,12 +58,12 @@ func TestOverridesOutliveTheProcess(t *testing.T) {
 func TestWhatNoLongerFitsIsDropped(t *testing.T) {
 	d := newDesk(t)
 	said := Overrides{
-		Routes: map[string]Override{
+		Routes: map[string]config.Override{
 			"gone":   {Split: config.Weights{"a": 1}, Author: "ann"},
 			"iris":   {Split: config.Weights{"stable": 1}, Author: "ann"},
 			"search": {Active: "green", Author: "ann", Expires: time.Now().Add(-time.Second)},
 		},
-		Drained: map[string]Override{"away": {}, "blue": {}, "canary": {Author: "bob"}, "stable": {}},
+		Drained: map[string]config.Override{"away": {}, "blue": {}, "canary": {Author: "bob"}, "stable": {}},
 	}
 	if err := newStore(d.dir).save(&said); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestWhatNoLongerFitsIsDropped(t *testing.T) {
 }
 
 func TestAFileThatCannotBeBelieved(t *testing.T) {
-	good, err := encode(&Overrides{Routes: map[string]Override{"iris": {Split: config.Weights{"stable": 1, "canary": 1}}}})
+	good, err := encode(&Overrides{Routes: map[string]config.Override{"iris": {Split: config.Weights{"stable": 1, "canary": 1}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

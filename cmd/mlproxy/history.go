@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mlproxy/admin"
+	"mlproxy/config"
 	"mlproxy/control"
 )
 
@@ -109,8 +110,8 @@ func (p page) overrides(all control.Overrides) {
 		return
 	}
 	p.table("WHAT\tIS\tSINCE\tENDS\tBY", func(row func(cells ...string)) {
-		add := func(what, is string, o control.Override) {
-			row(what, is, p.ago(o.Since)+" ago", p.ends(o.Expires), said("", o.Author, o.Reason))
+		add := func(what, is string, o config.Override) {
+			row(what, is, p.ago(o.Time)+" ago", p.ends(o.Expires), said("", o.Author, o.Reason))
 		}
 		for _, name := range slices.Sorted(maps.Keys(all.Routes)) {
 			add("route "+name, value(all.Routes[name].Split, all.Routes[name].Active), all.Routes[name])

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mlproxy/admin"
+	"mlproxy/config"
 	"mlproxy/control"
 )
 
@@ -142,7 +143,7 @@ func (p page) notes(name string, r control.RouteStatus) (notes []string) {
 	return notes
 }
 
-func (p page) endsSoon(o *control.Override) bool {
+func (p page) endsSoon(o *config.Override) bool {
 	return !o.Expires.IsZero() && o.Expires.Sub(p.now) < soon
 }
 

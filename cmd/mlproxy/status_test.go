@@ -27,7 +27,7 @@ func aStatus(now time.Time) *admin.Status {
 					Match: control.MatchStatus{Model: "iris"}, Origin: "operator",
 					Split: config.Weights{"stable": 2, "canary": 1}, Share: map[string]float64{"stable": 2. / 3, "canary": 1. / 3},
 					InFlight: map[string]int64{"stable": 3, "canary": 0}, Shadow: map[string]float64{"next": 0.2},
-					Override: &control.OverrideStatus{Override: control.Override{Author: "10.0.0.7", Reason: "careful"}},
+					Override: &control.OverrideStatus{Override: config.Override{Author: "10.0.0.7", Reason: "careful"}},
 				},
 			},
 			Pools: map[string]control.PoolStatus{
