@@ -60,6 +60,9 @@ func newMeter(s *series, v version) *Meter {
 // Begin counts an exchange as in flight until it is observed.
 func (m *Meter) Begin() { m.inFlight.Add(1) }
 
+// Abandon takes Begin back: another version serves the exchange.
+func (m *Meter) Abandon() { m.inFlight.Add(-1) }
+
 // InFlight is how many exchanges have begun and not ended.
 func (m *Meter) InFlight() int64 { return m.inFlight.Load() }
 

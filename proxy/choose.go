@@ -7,17 +7,15 @@ import (
 // choose assigns the request to a version: the one a trusted caller names, or the split's choice.
 func (x *exchange) choose() bool {
 	if name := x.forced(); name != nil {
-		x.version, x.by = x.route.Force(name), monitor.ByForce
-		if x.version == nil {
+		x.chosen, x.by = x.route.Force(name), monitor.ByForce
+		if x.chosen == nil {
 			return x.refuse(monitor.BadRequest, "the pool that the request is forced to is none of the route's")
 		}
 	} else {
 		x.key = x.route.Key(&x.req, x.routable(), x.clientAddress())
-		x.version, x.by = x.route.Split.Choose(x.key)
+		x.chosen, x.by = x.route.Split.Choose(x.key)
 	}
-	x.meter = x.version.Meter
-	x.meter.Assign(x.by)
-	x.meter.Begin()
+	x.chosen.Meter.Assign(x.by)
 	x.route.Retries.Earn()
 	x.shadow.draw(x.route)
 	return true

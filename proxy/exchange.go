@@ -32,14 +32,19 @@ type exchange struct {
 	// Where it goes.
 	found       router.Match
 	route       *router.Route
-	version     *router.Version
+	chosen      *router.Version
+	version     *router.Version // that serves: the chosen one, or a failover
 	by          monitor.By
 	key         []byte
-	replays     bool   // the whole body is in prefix
-	request     []byte // borrowed; the request as it is being sent
-	retried     bool
-	upload      *upload // of a body that is not in prefix
-	clientFault error   // why the upload failed, when its client is to blame
+	task        upstream.Try
+	tries       int                // with endpoints, so far
+	detours     int                // past breakers that closed the way
+	failedAt    *upstream.Endpoint // by the last try
+	fresh       bool               // the next try needs a new connection
+	replays     bool               // the whole body is in prefix
+	request     []byte             // borrowed; the request as it is being sent
+	upload      *upload            // of a body that is not in prefix
+	clientFault error              // why the upload failed, when its client is to blame
 
 	// The answer.
 	ans     upstream.Head
@@ -54,7 +59,11 @@ type exchange struct {
 	meter                              *monitor.Meter
 }
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+var exchanges = sync.Pool{New: func() any {
+	x := new(exchange)
+	x.task.Carry = x.carry
+	return x
+}}
 
 func newExchange(c *conn) *exchange {
 	x := exchanges.Get().(*exchange)
@@ -67,7 +76,7 @@ func (x *exchange) free() {
 	upstream.Return(x.store)
 	upstream.Return(x.request)
 	x.out.free()
-	*x = exchange{req: x.req, ans: x.ans, shadow: x.shadow.free()}
+	*x = exchange{req: x.req, ans: x.ans, shadow: x.shadow.free(), task: x.task}
 	exchanges.Put(x)
 }
 

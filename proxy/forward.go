@@ -2,52 +2,59 @@ package proxy
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"mlproxy/monitor"
+	"mlproxy/router"
 	"mlproxy/upstream"
 )
 
-// forward sends the request to an endpoint of the chosen pool and the answer to the client; to another endpoint only
-// where the route's retry rules allow.
+// forward sends the request to an endpoint and the answer to the client: of the chosen pool, or of a failover pool when
+// the chosen one has no fit endpoint. It is sent again only where the route's retry rules allow.
 func (x *exchange) forward() bool {
-	pool := x.version.Pool
-	endpoint, _ := pool.Pick(x.hash(), nil)
-	if endpoint == nil {
-		return x.refuse(monitor.NoHealthyEndpoint, "the pool "+pool.Name+" has no endpoint")
-	}
-	err := x.try(endpoint, false)
-	for n := 0; err != nil && !x.begun && x.mayRetry(err, n); n++ {
+	for {
+		x.serveBy(x.route.Serving(x.chosen))
+		endpoint, insist := x.version.Pool.Pick(x.hash(), x.failedAt)
+		if endpoint == nil {
+			return x.refuse(monitor.NoHealthyEndpoint, "the pool "+x.version.Pool.Name+" has no endpoint")
+		}
+		x.tries++
+		err := x.task.Do(endpoint, x.version.Pool.Options, x.fresh, insist)
+		if x.tries > 1 {
+			x.meter.Retry(retryOutcome(err))
+		}
+		if err == nil {
+			return true
+		}
+		if x.begun || !x.mayRetry(err) {
+			return x.failed(err)
+		}
 		x.meter.Error(reasonOf(err))
-		endpoint, _ = pool.Pick(x.hash(), endpoint)
-		err = x.try(endpoint, errors.Is(err, upstream.ErrStale))
-		x.meter.Retry(retryOutcome(err))
+		x.failedAt, x.fresh = endpoint, errors.Is(err, upstream.ErrStale)
 	}
-	if err != nil {
-		return x.failed(err)
-	}
-	return true
 }
 
-// try makes one exchange with an endpoint. Its error is one of package upstream's, or [errClient].
-func (x *exchange) try(endpoint *upstream.Endpoint, fresh bool) error {
-	c, err := endpoint.Acquire(x.version.Pool.Options, fresh)
-	if err != nil {
-		return err
+// serveBy has v serve the request. If that is not the version chosen, it is charged to the one that was.
+func (x *exchange) serveBy(v *router.Version) {
+	if v == x.version {
+		return
 	}
-	if !x.conn.bind(c, x.version.Pool.DrainOnGone) {
-		c.Release(false)
-		return upstream.ErrAborted
+	if x.meter != nil {
+		x.meter.Abandon()
 	}
-	again, err := x.carry(c)
-	x.conn.unbind()
-	c.Release(again && err == nil)
-	return err
+	if v != x.chosen {
+		x.route.FailedOver(x.chosen, v)
+	}
+	x.version, x.meter = v, v.Meter
+	x.meter.Begin()
 }
 
 // carry sends the request over c and the answer to the client. again says that c may carry another exchange.
 func (x *exchange) carry(c *upstream.Conn) (again bool, err error) {
+	if !x.conn.bind(c, x.version.Pool.DrainOnGone) {
+		return false, upstream.ErrAborted
+	}
+	defer x.conn.unbind()
 	if x.body.Done() {
 		if err := x.send(c); err != nil {
 			return false, err
@@ -98,11 +105,14 @@ func (x *exchange) markSent() {
 	}
 }
 
-// answerWithin is what is left of the route's timeout.
+// answerWithin is what is left of the route's timeout; a try on which an endpoint's return depends gets less.
 func (x *exchange) answerWithin() time.Duration {
 	d := x.route.Config.Timeout
-	if x.retried {
+	if x.tries > 1 {
 		d = max(d-time.Since(x.sent), time.Nanosecond)
+	}
+	if limit := x.task.Limit(); limit > 0 {
+		d = min(d, limit)
 	}
 	return x.within(d)
 }
@@ -118,27 +128,6 @@ func (x *exchange) within(d time.Duration) time.Duration {
 		return left
 	}
 	return min(d, left)
-}
-
-// mayRetry says whether err, met by try number n, allows another one.
-func (x *exchange) mayRetry(err error, n int) bool {
-	rules := &x.route.Config.Retry
-	if n >= rules.Attempts || !x.replays {
-		return false
-	}
-	ok := false
-	switch {
-	case errors.Is(err, upstream.ErrConnect), errors.Is(err, upstream.ErrFull):
-		ok = slices.Contains(rules.On, "connect")
-	case errors.Is(err, upstream.ErrStale):
-		ok = slices.Contains(rules.On, "stale") && slices.Contains(rules.Methods, string(x.req.Method))
-	}
-	if ok && !x.route.Retries.Spend() {
-		x.meter.Retry(monitor.RetryNoBudget)
-		return false
-	}
-	x.retried = ok
-	return ok
 }
 
 func retryOutcome(err error) monitor.RetryOutcome {

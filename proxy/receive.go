@@ -15,6 +15,10 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	}
 	x.answered = time.Now()
 	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
+	x.task.Answered(x.ans.Status)
+	if x.mayRetryStatus() {
+		return false, errStatus
+	}
 	x.seen.Status = x.ans.Status
 	x.startAnswer()
 	x.ansBody.Start(&x.ans, answerLimits)

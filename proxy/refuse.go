@@ -18,6 +18,8 @@ var reasons = []struct {
 }{
 	{upstream.ErrConnect, monitor.UpstreamConnect},
 	{upstream.ErrFull, monitor.Overloaded},
+	{upstream.ErrOpen, monitor.BreakerOpen},
+	{errStatus, monitor.None},
 	{upstream.ErrTimeout, monitor.UpstreamTimeout},
 	{upstream.ErrInvalid, monitor.UpstreamInvalid},
 	{upstream.ErrAborted, monitor.ClientGone},
@@ -47,7 +49,9 @@ func (x *exchange) detail(err error) string {
 	case errors.Is(err, upstream.ErrConnect):
 		return "no connection to a model server of the pool " + pool
 	case errors.Is(err, upstream.ErrFull):
-		return "max_connections to the model servers of the pool " + pool + " are in use"
+		return "the model servers of the pool " + pool + " have max_connections or max_in_flight"
+	case errors.Is(err, upstream.ErrOpen):
+		return "the breakers of the pool " + pool + " are open: its model servers failed, and are tried again soon"
 	case errors.Is(err, upstream.ErrTimeout):
 		return "the pool " + pool + " did not answer within the route's timeout"
 	case errors.Is(err, upstream.ErrInvalid):

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"mlproxy/health"
 )
@@ -42,6 +43,9 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	return t.err
 }
 
+// Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back; 0 = it does not.
+func (t *Try) Limit() time.Duration { return t.trial.Limit() }
+
 // Answered tells of the status of the final answer, whose body is still to come.
 func (t *Try) Answered(status int) {
 	t.status = status
@@ -56,7 +60,7 @@ func (t *Try) witnessed(trial *health.Trial) error {
 	t.err = t.borrowed()
 	t.trial = nil
 	switch {
-	case t.err == nil && t.options.Breaker.Fails(t.status):
+	case t.options.Breaker.Fails(t.status):
 		return fmt.Errorf("it answered %d", t.status)
 	case t.err == nil && t.status >= 400 && t.status < 500:
 		return health.ErrExcluded
