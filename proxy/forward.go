@@ -29,7 +29,9 @@ func (x *exchange) forward() bool {
 		if x.begun || !x.mayRetry(err) {
 			return x.failed(err)
 		}
-		x.meter.Error(reasonOf(err))
+		if err != upstream.ErrOpen { // which costs nobody anything
+			x.meter.Error(reasonOf(err))
+		}
 		x.failedAt, x.fresh = endpoint, errors.Is(err, upstream.ErrStale)
 	}
 }

@@ -16,6 +16,9 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	x.answered = time.Now()
 	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
 	x.task.Answered(x.ans.Status)
+	if x.tries == 1 {
+		c.Endpoint().Observe(x.seen.FirstByte)
+	}
 	if x.mayRetryStatus() {
 		return false, errStatus
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,18 @@ func TestMain(m *testing.M) {
 	}))
 }
 
+// lookAtSources walks the program's folders during a test, so that go test, which knows nothing of what the binary was built from,
+// takes no result from its cache when a source has changed.
+var lookAtSources = sync.OnceValue(func() error {
+	const root = "../.."
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return fs.SkipDir
+		}
+		return err
+	})
+})
+
 func build(to string) error {
 	args := append(append([]string{"build"}, buildFlags...), "-o", to, "mlproxy/cmd/mlproxy")
 	out, err := exec.Command("go", args...).CombinedOutput()
@@ -63,6 +76,9 @@ var serving = regexp.MustCompile(`msg=serving data=(\S+) admin=(\S+)`)
 // start serves a config until the test and its subtests have ended. It must then end well by itself: no exchange may
 // hang, and the log may show neither a panic nor a race.
 func start(t *testing.T, config string) *binary {
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
+	}
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
