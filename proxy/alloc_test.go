@@ -30,26 +30,34 @@ func newRig(t testing.TB, route *config.Route) *rig {
 	t.Helper()
 	model := listen(t)
 	go serveCanned(model, append([]byte(plainAnswer), bytes.Repeat([]byte("y"), 256)...))
-	pool := func(name string) *config.Pool {
-		return &config.Pool{Name: name, Endpoints: []config.Endpoint{{URL: "http://" + model.Addr().String(), Weight: 1}},
-			Balance: "least_request", ConnectTimeout: time.Second, MaxConnections: 64, OnClientGone: "cancel"}
-	}
-	route.Name, route.Timeout, route.BodyIdleTimeout = "iris", 30*time.Second, 30*time.Second
-	route.Match.Path = "/v2/models/iris/"
-	cfg := &config.Config{
-		Limits: config.Limits{MaxConnections: 100, MaxHeader: 16 << 10, MaxHeaderCount: 100, MaxBody: 1 << 20, MaxRoutingBody: 1 << 20,
-			ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute},
-		Pools:  map[string]*config.Pool{"stable": pool("stable"), "canary": pool("canary"), "next": pool("next")},
-		Routes: map[string]*config.Route{"iris": route},
-	}
 	front := listen(t)
-	startProxy(t, cfg, front)
+	startProxy(t, plainConfig(model.Addr().String(), route), front)
 	client, err := net.Dial("tcp", front.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return &rig{client: client, buf: make([]byte, 4096)}
+}
+
+// plainConfig is a config whose pools all have the model server at address, and whose one route is route.
+func plainConfig(address string, route *config.Route) *config.Config {
+	pool := func(name string) *config.Pool {
+		return &config.Pool{
+			Name: name, Endpoints: []config.Endpoint{{URL: "http://" + address, Weight: 1}},
+			Balance: "least_request", ConnectTimeout: time.Second, MaxConnections: 64, OnClientGone: "cancel",
+		}
+	}
+	route.Name, route.Timeout, route.BodyIdleTimeout = "iris", 30*time.Second, 30*time.Second
+	route.Match.Path = "/v2/models/iris/"
+	return &config.Config{
+		Limits: config.Limits{
+			MaxConnections: 100, MaxHeader: 16 << 10, MaxHeaderCount: 100, MaxBody: 1 << 20, MaxRoutingBody: 1 << 20,
+			ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		},
+		Pools:  map[string]*config.Pool{"stable": pool("stable"), "canary": pool("canary"), "next": pool("next")},
+		Routes: map[string]*config.Route{"iris": route},
+	}
 }
 
 func listen(t testing.TB) net.Listener {

@@ -31,6 +31,19 @@ func (x *exchange) begin() bool {
 	}
 	x.body.Start(&x.req, x.limits.head)
 	c.closing = x.req.Close || x.server.draining.Load()
+	return x.enter()
+}
+
+// enter counts the exchange in, if limits.max_in_flight allows. Without a limit nothing is counted.
+func (x *exchange) enter() bool {
+	limit := x.limits.maxInFlight
+	if limit <= 0 {
+		return true
+	}
+	x.entered = true
+	if x.server.inFlight.Add(1) > limit {
+		return x.refuse(monitor.Overloaded, "limits.max_in_flight exchanges are running")
+	}
 	return true
 }
 

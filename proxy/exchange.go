@@ -17,6 +17,7 @@ type exchange struct {
 
 	// The request as it came.
 	req          upstream.Head
+	entered      bool   // it counts for limits.max_in_flight
 	trusted      bool   // its client is one of trusted_proxies
 	host         []byte // without port
 	absoluteHost []byte // the authority of a target in absolute form; it replaces Host
@@ -91,6 +92,9 @@ func (x *exchange) serve() {
 // end counts the exchange and lets its connection go on, or not.
 func (x *exchange) end() {
 	x.conn.busy.Store(0)
+	if x.entered {
+		x.server.inFlight.Add(-1)
+	}
 	if x.seen.Status == 0 {
 		return // nothing came that was a request
 	}

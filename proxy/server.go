@@ -37,6 +37,7 @@ type Server struct {
 	unmatched *monitor.Meter
 	counted   *monitor.Connections
 	draining  atomic.Bool
+	inFlight  atomic.Int64 // exchanges, as far as limits.max_in_flight bounds them
 	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
 
 	mu    sync.Mutex
