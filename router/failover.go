@@ -1,13 +1,10 @@
 package router
 
-import (
-	"mlproxy/config"
-	"mlproxy/monitor"
-)
+import "mlproxy/monitor"
 
 // bindFailover gives the route the pools that step in.
 func (r *Route) bindFailover(e *Estate, pools map[string]*Pool) {
-	for _, name := range failoverOf(r.Config) {
+	for _, name := range r.Config.Failover {
 		to := r.Force([]byte(name))
 		if to == nil {
 			to = r.version(e, pools[name], 0)
@@ -24,8 +21,6 @@ func (r *Route) bindFailover(e *Estate, pools map[string]*Pool) {
 		}
 	}
 }
-
-func failoverOf(*config.Route) []string { return nil }
 
 // Serving is the version that serves a request for which v was chosen: v as long as its pool has fit endpoints, or some that wait
 // for their first probe; else the first of Failover that has; else v again, for better or worse (panic).

@@ -35,18 +35,19 @@ type Pool struct {
 
 func newPool(name string, cfg *config.Pool, e *Estate, role upstream.Role) *Pool {
 	p := &Pool{
-		Name: name,
-		Options: &upstream.Options{
-			ConnectTimeout: cfg.ConnectTimeout, MaxConnections: cfg.MaxConnections, Breaker: breakerOf(cfg),
-		},
+		Name:        name,
+		Options:     optionsOf(cfg),
 		Host:        cfg.Host,
 		DrainOnGone: cfg.OnClientGone == "drain",
 		policy:      policies[cfg.Balance](),
 		known:       e.Endpoints,
+		panicAt:     cfg.PanicThreshold,
+		slowStart:   cfg.SlowStart,
 	}
+	check := checkOf(cfg, role)
 	for i := range cfg.Endpoints {
 		p.add(e.endpoint(role, name, cfg.Endpoints[i].URL), cfg.Endpoints[i].Weight)
-		p.Endpoints[i].Health().Configure(p.Options.Breaker, checkOf(cfg, role))
+		p.Endpoints[i].Health().Configure(p.Options.Breaker, check)
 	}
 	return p
 }
@@ -55,17 +56,6 @@ func (p *Pool) add(e *upstream.Endpoint, weight float64) {
 	p.Endpoints = append(p.Endpoints, e)
 	p.all = append(p.all, newMember(e, weight))
 }
-
-// breakerOf is what a pool's endpoints are held to.
-func breakerOf(*config.Pool) upstream.Breaker {
-	return upstream.Breaker{
-		ConsecutiveFailures: 5, FailureRatio: .5, MinRequests: 20, Window: 10 * time.Second,
-		OpenFor: 5 * time.Second, HalfOpenRequests: 1, FailureStatus: []int{500, 502, 503, 504},
-	}
-}
-
-// checkOf is how a pool's endpoints are probed; nil = not at all. Copies are no reason to probe: a shadow's fitness is its own affair.
-func checkOf(*config.Pool, upstream.Role) *upstream.Check { return nil }
 
 // Pick is the endpoint for a request, by the pool's policy: one that is fit; else one that waits for its first probe; else any,
 // and then insist says so: the endpoint's breaker must not refuse. key is a hash of the sticky key, 0 for none. not, when it is given,
