@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"mlproxy/config"
+	"mlproxy/health"
 )
 
 // bubble runs a loop whose clock is the test's. Nothing can be reached in it.
@@ -171,6 +173,29 @@ func (d *desk) await(route, inForce string) {
 		case <-end:
 			d.Fatalf("waited in vain for %s; in force is %s", inForce, d.inForce(route))
 		}
+	}
+}
+
+// A pool that takes connections is not ready yet, if what it does with requests has opened its breakers.
+func TestAPoolWithOpenBreakersIsNotReady(t *testing.T) {
+	d := newDesk(t)
+	d.expect("a green that answers", d.reloadFile(d.green("blue", d.up), nil), nil, "search", "2 file blue")
+	broken := errors.New("broken")
+	for range 5 {
+		_ = pool(d.router.Table(), "green").Endpoints[0].Health().Do(func(*health.Trial) error { return broken })
+	}
+	e := d.Status().Pools["green"].Endpoints[0]
+	if e.Fit || e.Breaker != "open" || e.Probe != "off" || e.Why == "" || e.Since.IsZero() || !d.Status().Pools["blue"].Endpoints[0].Fit {
+		t.Errorf("status says %+v", e)
+	}
+	_, err := d.SetActive(t.Context(), Change{Route: "search"}, "green")
+	d.expect("a switch", err, ErrUnfit, "search", "2 file blue")
+	if !strings.Contains(err.Error(), d.up+": breaker open") {
+		t.Errorf("the error does not say why: %v", err)
+	}
+	d.expect("by the file", d.reloadFile(d.green("green", d.up), nil), nil, "search", "2 file blue")
+	if p := d.Status().Routes["search"].BlueGreen.Pending; p == nil || !strings.Contains(p.Why, "breaker open") {
+		t.Errorf("pending: %+v", p)
 	}
 }
 

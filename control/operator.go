@@ -11,14 +11,14 @@ import (
 	"mlproxy/router"
 )
 
-// reachable is how long a pool may take to show that it can be connected to before a switch to it is refused.
+// reachable is how long a pool may take to show that it is ready before a switch to it is refused.
 const reachable = time.Second
 
 // Change says which route an operator wants changed, who asks, and under which conditions.
 type Change struct {
 	Route          string
 	Author, Reason string
-	// Force switches even to a pool that cannot be reached.
+	// Force switches even to a pool that cannot serve.
 	Force bool
 	// TTL is how long the change lasts; 0 = until it is taken back.
 	TTL time.Duration
@@ -188,7 +188,7 @@ func (l *Loop) fit(ctx context.Context, c Change, o config.Override) error {
 	to := config.BlueGreen{Blue: r.BlueGreen.Blue, Green: r.BlueGreen.Green, Active: o.Active}
 	ctx, cancel := context.WithTimeout(ctx, reachable)
 	defer cancel()
-	if err := pool(s.table, to.ActivePool()).Reach(ctx); err != nil {
+	if err := ready(ctx, pool(s.table, to.ActivePool())); err != nil {
 		return fmt.Errorf("%w: %w; or force the switch", ErrUnfit, err)
 	}
 	return nil

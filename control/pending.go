@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // A switch that nobody waits for, because the file changed or an override ended, must not send a route's traffic to a pool that
-// is down. It is held: the route stays where it is until the pool can be reached, which is tried every second. An operator's
+// is down. It is held: the route stays where it is until the pool is ready, which is tried every second. An operator's
 // switch is refused instead, for she is there to hear it.
 
 const (
@@ -108,7 +109,7 @@ func try(ctx context.Context, patience time.Duration, t *router.Table, held map[
 	unfit := map[string]hold{}
 	for name, h := range held {
 		tries.Go(func() {
-			if err := pool(t, h.to).Reach(ctx); err != nil {
+			if err := ready(ctx, pool(t, h.to)); err != nil {
 				h.why = err.Error()
 				mu.Lock()
 				defer mu.Unlock()
@@ -132,10 +133,24 @@ func (l *Loop) look(ctx context.Context) {
 		fit, unfit := maps.Clone(s.held), try(ctx, reachable, s.table, s.held)
 		maps.DeleteFunc(fit, func(name string, _ hold) bool { return unfit[name].to != "" })
 		if len(fit) > 0 {
-			by := Revision{Origin: "file", Reason: pools(fit) + " can be reached: the pending switch is made"}
+			by := Revision{Origin: "file", Reason: pools(fit) + " can serve: the pending switch is made"}
 			_, _ = l.send(ctx, order{by: by, plan: func(s *state) (*state, error) { return s.release(fit), nil }})
 		}
 	})
+}
+
+// ready is nil when a pool can take a route's traffic: by its breakers and probes some endpoint is fit, and one can be connected to,
+// which is all there is to go by where nothing probes. The error says what is missing.
+func ready(ctx context.Context, p *router.Pool) error {
+	if p.Fit() || len(p.Endpoints) == 0 {
+		return p.Reach(ctx)
+	}
+	whys := make([]string, len(p.Endpoints))
+	for i, e := range p.Endpoints {
+		c := e.Health().Condition()
+		whys[i] = fmt.Sprintf("%s: breaker %s, probes %s: %s", e.URL(), c.Breaker, c.Probe, c.Why)
+	}
+	return fmt.Errorf("pool %s: no endpoint is fit to serve; mend one of them (%s)", p.Name, strings.Join(whys, "; "))
 }
 
 // release lets the switches of these routes happen, if they are still wanted as they were.

@@ -104,6 +104,15 @@ type PoolStatus struct {
 type EndpointStatus struct {
 	URL      string `json:"url"`
 	InFlight int64  `json:"in_flight"`
+	// Fit says whether it gets requests: its breaker lets them pass and no probe speaks against it.
+	Fit bool `json:"fit"`
+	// Breaker is closed, half-open or open.
+	Breaker string `json:"breaker"`
+	// Probe is off, waiting, up or down.
+	Probe string `json:"probe"`
+	// Since and Why are of the last change of any of these.
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
 }
 
 // Status is a snapshot of what is in force; nil before Begin.
@@ -175,7 +184,10 @@ func (s *state) overrideStatus(route string) *OverrideStatus {
 func (s *state) poolStatus(p *router.Pool) PoolStatus {
 	status := PoolStatus{Balance: s.file.Pools[p.Name].Balance, Endpoints: make([]EndpointStatus, len(p.Endpoints))}
 	for i, e := range p.Endpoints {
-		status.Endpoints[i] = EndpointStatus{URL: e.URL(), InFlight: e.InFlight()}
+		c := e.Health().Condition()
+		status.Endpoints[i] = EndpointStatus{
+			URL: e.URL(), InFlight: e.InFlight(), Fit: c.Fit, Breaker: c.Breaker, Probe: c.Probe, Since: c.Since, Why: c.Why,
+		}
 	}
 	if o, is := s.said.Drained[p.Name]; is {
 		status.Drained = &o

@@ -76,11 +76,11 @@ func (p page) write(s *admin.Status) {
 		}
 	})
 	fmt.Fprintln(p.to)
-	p.table("POOL\tBALANCE\tENDPOINT\tIN FLIGHT", func(row func(cells ...string)) {
+	p.table("POOL\tBALANCE\tENDPOINT\tFIT\tIN FLIGHT", func(row func(cells ...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
 			pool, balance := name, s.Pools[name].Balance
 			for _, e := range s.Pools[name].Endpoints {
-				row(pool, balance, e.URL, strconv.FormatInt(e.InFlight, 10))
+				row(pool, balance, e.URL, fitness(e), strconv.FormatInt(e.InFlight, 10))
 				pool, balance = "", ""
 			}
 		}
@@ -101,7 +101,10 @@ func (p page) wrong(s *admin.Status) {
 	if len(s.Memory.Dropped) > 0 {
 		p.alarm("At the start, not all overrides could be in force again:", s.Memory.Dropped...)
 	}
-	notes := []string(nil)
+	var notes []string
+	for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
+		notes = append(notes, p.unfit(name, s.Pools[name])...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Routes)) {
 		notes = append(notes, p.notes(name, s.Routes[name])...)
 	}
@@ -116,6 +119,34 @@ func (p page) wrong(s *admin.Status) {
 	if len(notes) > 0 {
 		fmt.Fprintln(p.to)
 	}
+}
+
+// unfit are the endpoints of a pool that get no requests; a pool without any that does comes first.
+func (p page) unfit(name string, pool control.PoolStatus) (notes []string) {
+	fit := 0
+	for _, e := range pool.Endpoints {
+		if e.Fit {
+			fit++
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("%s: %s has been unfit for %s: %s", name, e.URL, p.ago(e.Since), e.Why))
+	}
+	if fit == 0 && len(notes) > 0 {
+		p.alarm(fmt.Sprintf("No endpoint of pool %s is fit to serve:", name), notes...)
+		return nil
+	}
+	return notes
+}
+
+// fitness is whether an endpoint gets requests, and what keeps it from that.
+func fitness(e control.EndpointStatus) string {
+	switch {
+	case e.Fit && e.Breaker == "closed":
+		return "yes"
+	case e.Breaker != "closed":
+		return "breaker " + e.Breaker
+	}
+	return "probes: " + e.Probe
 }
 
 // alarm is something wrong, with its lines.

@@ -16,22 +16,32 @@ func aStatus(now time.Time) *admin.Status {
 		Version: "v1.2.3", Listen: admin.Listen{Data: []string{"127.0.0.1:8080"}, Admin: "127.0.0.1:9090"},
 		Status: control.Status{
 			Revision: control.Revision{Number: 7, Digest: "d1", Applied: now.Add(-3 * time.Minute), Origin: "operator"},
+			Memory:   control.Memory{Fault: "disk full", Dropped: []string{"gone is gone"}},
 			Reload:   control.Reload{At: now.Add(-5 * time.Second), Faults: []string{"config.yaml:3:1: what; remedy"}},
 			Routes: map[string]control.RouteStatus{
 				"search": {
-					Match:     control.MatchStatus{Hosts: []string{"a.example"}, Path: "/search", Methods: []string{"POST"}},
-					BlueGreen: &control.BlueGreenStatus{Blue: "sb", Green: "sg"}, Active: "green", Origin: "file",
+					Match: control.MatchStatus{Hosts: []string{"a.example"}, Path: "/search", Methods: []string{"POST"}},
+					BlueGreen: &control.BlueGreenStatus{
+						Blue: "sb", Green: "sg", Pending: &control.PendingStatus{Active: "blue", Pool: "sb", Since: now.Add(-10 * time.Second), Why: "pool sb: down"},
+					}, Active: "green", Origin: "file",
 					Share: map[string]float64{"sb": 0, "sg": 1}, InFlight: map[string]int64{"sb": 0, "sg": 12},
 				},
 				"iris": {
 					Match: control.MatchStatus{Model: "iris"}, Origin: "operator",
 					Split: config.Weights{"stable": 2, "canary": 1}, Share: map[string]float64{"stable": 2. / 3, "canary": 1. / 3},
 					InFlight: map[string]int64{"stable": 3, "canary": 0}, Shadow: map[string]float64{"next": 0.2},
-					Override: &control.OverrideStatus{Override: config.Override{Author: "10.0.0.7", Reason: "careful"}},
+					Override: &control.OverrideStatus{
+						Override:    config.Override{Author: "10.0.0.7", Reason: "careful", Expires: now.Add(4 * time.Minute)},
+						MaskedSplit: config.Weights{"stable": 9, "canary": 1}, MaskedSince: now.Add(-time.Minute),
+					},
 				},
 			},
 			Pools: map[string]control.PoolStatus{
-				"stable": {Balance: "round_robin", Endpoints: []control.EndpointStatus{{URL: "http://a:1", InFlight: 2}, {URL: "http://a:2", InFlight: 1}}},
+				"stable": {Balance: "round_robin", Drained: &config.Override{Expires: now.Add(10 * time.Second)}, Endpoints: []control.EndpointStatus{
+					{URL: "http://a:1", InFlight: 2, Fit: true, Breaker: "closed", Probe: "up"},
+					{URL: "http://a:2", InFlight: 1, Breaker: "open", Probe: "off", Since: now.Add(-2 * time.Second), Why: "5 failures in a row"},
+				}},
+				"next": {Endpoints: []control.EndpointStatus{{URL: "http://a:3", Breaker: "closed", Probe: "down", Since: now, Why: "refused"}}},
 			},
 		},
 	}
@@ -44,19 +54,35 @@ func TestStatusPage(t *testing.T) {
 	const want = `The config file was refused 5s ago; revision 7 stays in force:
   config.yaml:3:1: what; remedy
 
+Overrides cannot be stored; a restart would bring back older ones:
+  disk full
+
+At the start, not all overrides could be in force again:
+  gone is gone
+
+No endpoint of pool next is fit to serve:
+  next: http://a:3 has been unfit for 0s: refused
+
+stable: http://a:2 has been unfit for 2s: 5 failures in a row
+iris: the config file changed to (stable=9 canary=1) 1m ago, without effect until: mlproxy override remove iris
+iris: the override ends in 4m; then it is (stable=9 canary=1), as the config file says
+search: the config file's switch to blue has been pending for 10s: pool sb: down
+stable: the drain ends in 10s
+
 mlproxy v1.2.3  revision 7 from the operator, 3m ago, digest d1
 data 127.0.0.1:8080  admin 127.0.0.1:9090
 
-ROUTE   REQUESTS               POOL    ROLE           SHARE   IN FLIGHT  SET BY
-iris    model=iris             stable  split 2        66.67%  3          operator 10.0.0.7: careful
-                               canary  split 1        33.33%  0
-                               next    shadow         20%
-search  POST a.example/search  sg      green, active  100%    12         file
-                               sb      blue, idle     0%      0
+ROUTE   REQUESTS               POOL    ROLE              SHARE   IN FLIGHT  SET BY
+iris    model=iris             stable  split 2, drained  66.67%  3          operator 10.0.0.7: careful, ends in 4m
+                               canary  split 1           33.33%  0
+                               next    shadow            20%
+search  POST a.example/search  sg      green, active     100%    12         file
+                               sb      blue, idle        0%      0
 
-POOL    BALANCE      ENDPOINT    IN FLIGHT
-stable  round_robin  http://a:1  2
-                     http://a:2  1
+POOL    BALANCE      ENDPOINT    FIT           IN FLIGHT
+next                 http://a:3  probes: down  0
+stable  round_robin  http://a:1  yes           2
+                     http://a:2  breaker open  1
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
