@@ -11,7 +11,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load clean clean-tools fmt setup vet race alloc always
+.PHONY: help run build test lint load chaos clean clean-tools fmt setup vet race alloc always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ fmt: .bin/gofumpt ## format all Go files as `make lint` wants them
 
 load: ## drive the running demo: make load RATE=500 DURATION=10s
 	@go run ./bench/load -rate $(RATE) -duration $(DURATION)
+
+chaos: build ## break model servers under load, see what users saw beside what is promised: make chaos CHAOS="-only kill -v"
+	@go run ./bench/chaos -mlproxy bin/mlproxy $(CHAOS)
 
 clean: ## remove what was built (keeps the tools in .bin; `make clean-tools` removes them too)
 	@rm -rf bin

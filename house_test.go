@@ -12,7 +12,7 @@ import (
 
 // floors: a room may import rooms of lower floors only, and of these only what arrows says. Floor 0 serves tests and the demo.
 const floors = `
-6  cmd/mlproxy bench/load
+6  cmd/mlproxy bench/load bench/chaos
 5  proxy admin
 4  shadow control
 3  router rollout journal
@@ -26,6 +26,7 @@ const floors = `
 const arrows = `
 cmd/mlproxy : *
 bench/load  : admin
+bench/chaos : modeltest
 admin       : control rollout router monitor journal shadow config
 proxy       : router shadow monitor protocol upstream
 control     : config router source
@@ -62,8 +63,8 @@ github.com/cespare/xxhash/v2            : router shadow
 golang.org/x/image                      : protocol
 golang.org/x/sys                        : proxy upstream
 github.com/alecthomas/kong              : cmd/mlproxy
-github.com/tsenart/vegeta/v12           : bench/load
-net/http                                : admin health modeltest cmd/mlproxy bench/load
+github.com/tsenart/vegeta/v12           : bench/load bench/chaos
+net/http                                : admin health modeltest cmd/mlproxy bench/load bench/chaos
 github.com/google/go-cmp                : tests
 github.com/santhosh-tekuri/jsonschema/v6 : tests
 go.uber.org/goleak                      : tests

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"mlproxy/modeltest"
+)
+
+const (
+	// placeVar is set in the environment of a process that is to be a model server: name@host:port.
+	placeVar = "MLPROXY_CHAOS_SERVER"
+	// nameHeader of an answer says which model server it is from.
+	nameHeader = "X-Chaos-Endpoint"
+	// wellBehaved is how a model server answers that nothing is wrong with, in the words of modeltest.
+	wellBehaved = "delay=3ms"
+)
+
+// serveModel is the life of a model server's process: it serves until its standard input ends, and that is with its parent.
+func serveModel(place string, alive io.Reader, out io.Writer) (exit int) {
+	name, addr, _ := strings.Cut(place, "@")
+	web, err := modelServer(name)
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return exitUsage
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return exitBroken
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, alive)
+		_ = web.Close()
+	}()
+	fmt.Fprintln(out, "listening")
+	if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Fprintln(out, err)
+		return exitBroken
+	}
+	return 0
+}
+
+// modelServer is a modeltest server that puts its name on its answers.
+func modelServer(name string) (*http.Server, error) {
+	model, err := modeltest.New(modeltest.Options{Models: []string{"iris.1"}})
+	if err != nil {
+		return nil, err
+	}
+	named := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(nameHeader, name)
+		model.ServeHTTP(w, r)
+	}
+	return &http.Server{Handler: http.HandlerFunc(named), ReadHeaderTimeout: time.Minute}, model.Misbehave(wellBehaved)
+}
+
+// server is a model server as we see it: a place, and the process that serves there, if any.
+type server struct {
+	name, addr string
+	process    *process
+	alive      io.Closer // its standard input
+}
+
+var listening = regexp.MustCompile(`^listening$`)
+
+// start returns when the server listens.
+func (s *server) start(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), placeVar+"="+s.name+"@"+s.addr)
+	if s.alive, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if s.process, err = launch(cmd); err != nil {
+		return err
+	}
+	_, err = s.process.await(ctx, listening)
+	return err
+}
+
+// kill is kill -9.
+func (s *server) kill() error {
+	if s.process == nil {
+		return nil
+	}
+	err := s.process.kill()
+	_ = s.alive.Close()
+	s.process = nil
+	return err
+}
+
+func (s *server) freeze() error { return s.process.signal(syscall.SIGSTOP) }
+func (s *server) thaw() error   { return s.process.signal(syscall.SIGCONT) }
+
+// misbehave has the server give trouble to every request, in the words of modeltest.
+func (s *server) misbehave(ctx context.Context, words string) error {
+	status, text, err := post(ctx, "http://"+s.addr+"/modeltest/misbehave", words)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s does not know how to misbehave: %s", s.name, text)
+	}
+	return err
+}
+
+func post(ctx context.Context, url, body string) (status int, text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	request.Close = true
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	content, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(content), err
+}
+
+// freeAddr is a loopback address to listen on again and again. Its port is below those that connections are made from: one of
+// these could take the place of a server that is down, or even, when the server is asked for just then, connect to itself.
+func freeAddr() (string, error) {
+	const tries, lowest, ports = 100, 20000, 10000
+	var err error
+	for range tries {
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(ports))); err == nil {
+			return ln.Addr().String(), ln.Close()
+		}
+	}
+	return "", err
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"mlproxy/modeltest"
+)
+
+const (
+	live   = 3 // endpoints of the pool stable
+	canary = 3 // the server of the pool canary, behind those
+)
+
+// site is what a scenario plays on: three live endpoints, a canary, and mlproxy before them.
+type site struct {
+	dir     string
+	file    string // mlproxy's config
+	options *options
+	limit   time.Duration // of the route: its timeout
+	servers []*server
+	proxy   *process
+	data    string // where mlproxy serves
+	admin   string
+}
+
+// open starts everything. The site is to be closed also when it cannot be opened.
+func open(ctx context.Context, o *options, limit time.Duration) (*site, error) {
+	s := &site{options: o, limit: limit}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "mlproxy-chaos"); err != nil {
+		return s, err
+	}
+	s.file = filepath.Join(s.dir, "config.yaml")
+	for i := range live + 1 {
+		if err := s.addServer(ctx, fmt.Sprintf("stable-%d", i+1)); err != nil {
+			return s, err
+		}
+	}
+	return s, s.startProxy(ctx)
+}
+
+func (s *site) addServer(ctx context.Context, name string) error {
+	if len(s.servers) == canary {
+		name = "canary"
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	s.servers = append(s.servers, &server{name: name, addr: addr})
+	return s.servers[len(s.servers)-1].start(ctx)
+}
+
+var serving = regexp.MustCompile(`msg=serving data=(\S+) admin=(\S+)`)
+
+func (s *site) startProxy(ctx context.Context) (err error) {
+	if err := s.rewrite(s.config(90, 10)); err != nil {
+		return err
+	}
+	s.proxy, err = launch(exec.Command(s.options.mlproxy, "serve", "-c", s.file))
+	if err != nil {
+		return err
+	}
+	m, err := s.proxy.await(ctx, serving)
+	if err == nil {
+		s.data, s.admin = m[1], m[2]
+	}
+	return err
+}
+
+// config is mlproxy's, with these weights.
+func (s *site) config(stable, canaryWeight int) string {
+	var urls []string
+	for _, server := range s.servers {
+		urls = append(urls, fmt.Sprintf("%q", "http://"+server.addr))
+	}
+	return fmt.Sprintf(`version: 1
+listen: 127.0.0.1:0
+admin: {listen: "127.0.0.1:0"}
+shutdown: {drain: 10s}
+pools:
+  stable: {endpoints: [%s], %[2]s}
+  canary: {endpoints: [%s], %[2]s}
+routes:
+  iris: {match: {path: /}, split: {stable: %[4]d, canary: %[5]d}, timeout: %[6]s, %[7]s}
+`, strings.Join(urls[:live], ", "), s.options.pool, urls[canary], stable, canaryWeight, s.limit, s.options.route)
+}
+
+// rewrite replaces the config file in one step, as editors do.
+func (s *site) rewrite(config string) error {
+	if err := os.WriteFile(s.file+".new", []byte(config), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(s.file+".new", s.file)
+}
+
+// reload has mlproxy read its file, and is an error unless it says of it what it should.
+func (s *site) reload(ctx context.Context, want int) error {
+	status, text, err := post(ctx, "http://"+s.admin+"/-/reload", "")
+	if err == nil && status != want {
+		err = fmt.Errorf("the reload was answered with %d, not %d: %s", status, want, text)
+	}
+	return err
+}
+
+// load begins to ask, so many times a second.
+func (s *site) load(rate int) *load {
+	row := [][]float64{{5.1, 3.5, 1.4, 0.2}}
+	return newLoad(http.MethodPost, "http://"+s.data+"/v2/models/iris/infer", modeltest.InferBody(row), rate)
+}
+
+// close ends everything. Its error is of mlproxy, which must end well.
+func (s *site) close() (log []string, err error) {
+	if s.proxy != nil {
+		err = s.proxy.stop()
+		log, _ = s.proxy.log()
+	}
+	for _, server := range s.servers {
+		_ = server.kill()
+	}
+	for _, sign := range []string{"DATA RACE", "panic"} {
+		if slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, sign) }) {
+			err = errors.Join(err, fmt.Errorf("its log says %q", sign))
+		}
+	}
+	_ = os.RemoveAll(s.dir)
+	return log, err
+}
