@@ -56,6 +56,7 @@ func (p *Pool) settle(before *standing) *standing {
 
 // sorted are the endpoints that are fit, and those that wait for their first probe.
 func (p *Pool) sorted() (fit, unproven []member) {
+	fit = make([]member, 0, len(p.all))
 	for _, m := range p.all {
 		switch h := m.Health(); {
 		case h.Fit():
