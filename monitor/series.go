@@ -29,6 +29,7 @@ type series struct {
 	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
+	accessDropped                                prometheus.Counter
 }
 
 func newSeries(f factory) series {
@@ -79,6 +80,8 @@ func newSeries(f factory) series {
 			"When the config was last applied or refused."),
 		rejected: f.counter("connections_rejected_total",
 			"Connections of clients that were not served.", "reason"),
+		accessDropped: f.counter("access_log_dropped_total",
+			"Lines of the access log that were not written.").WithLabelValues(),
 		build: f.gauge("build_info",
 			"1; the labels say what runs.", "version", "revision", "goversion"),
 	}

@@ -26,12 +26,12 @@ const (
 	plainAnswer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: test\r\nContent-Length: 256\r\n\r\n"
 )
 
-func newRig(t testing.TB, route *config.Route) *rig {
+func newRig(t testing.TB, route *config.Route, change ...func(*Options)) *rig {
 	t.Helper()
 	model := listen(t)
 	go serveCanned(model, append([]byte(plainAnswer), bytes.Repeat([]byte("y"), 256)...))
 	front := listen(t)
-	startProxy(t, plainConfig(model.Addr().String(), route), front)
+	startProxy(t, plainConfig(model.Addr().String(), route), front, change...)
 	client, err := net.Dial("tcp", front.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func listen(t testing.TB) net.Listener {
 	return ln
 }
 
-func startProxy(t testing.TB, cfg *config.Config, front net.Listener) {
+func startProxy(t testing.TB, cfg *config.Config, front net.Listener, change ...func(*Options)) {
 	t.Helper()
 	registry := monitor.New()
 	estate := router.NewEstate(registry)
@@ -81,7 +81,11 @@ func startProxy(t testing.TB, cfg *config.Config, front net.Listener) {
 	var tables router.Router
 	tables.Swap(table)
 	mirror := shadow.New()
-	s := New(Options{Router: &tables, Registry: registry, Mirror: mirror, Watch: estate.Endpoints.Watch()})
+	o := Options{Router: &tables, Registry: registry, Mirror: mirror, Watch: estate.Endpoints.Watch()}
+	for _, f := range change {
+		f(&o)
+	}
+	s := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { estate.Endpoints.Run(ctx) })

@@ -58,6 +58,8 @@ type exchange struct {
 	began, ready, sent, answered, last time.Time
 	seen                               monitor.Observation
 	meter                              *monitor.Meter
+	endpoint                           *upstream.Endpoint // of the last try
+	record                             monitor.Record     // for keep alone
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -106,6 +108,7 @@ func (x *exchange) end() {
 		x.meter.Begin()
 	}
 	x.meter.Observe(&x.seen)
+	x.keep()
 }
 
 // overhead is the time that neither the client nor the model server was waited for.

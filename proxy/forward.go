@@ -19,6 +19,7 @@ func (x *exchange) forward() bool {
 			return x.refuse(monitor.NoHealthyEndpoint, "the pool "+x.version.Pool.Name+" has no endpoint")
 		}
 		x.tries++
+		x.endpoint = endpoint
 		err := x.task.Do(endpoint, x.version.Pool.Options, x.fresh, insist)
 		if x.tries > 1 {
 			x.meter.Retry(retryOutcome(err))

@@ -27,6 +27,8 @@ type Options struct {
 	Mirror *shadow.Mirror
 	// Watch keeps deadlines; it must run.
 	Watch *upstream.Watch
+	// Access keeps evidence of single exchanges; nil when nobody does.
+	Access Access
 }
 
 // Server serves the data listeners.
@@ -38,7 +40,7 @@ type Server struct {
 	counted   *monitor.Connections
 	draining  atomic.Bool
 	inFlight  atomic.Int64 // exchanges, as far as limits.max_in_flight bounds them
-	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
+	swept     int64        // watch time of the last sweep; the watch's goroutine alone uses it
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}

@@ -1,0 +1,34 @@
+package monitor
+
+import "time"
+
+// Record is the evidence of one finished exchange, for those who keep exchanges one by one. What came from the client is
+// untrusted bytes of the exchange itself: they are good only as long as the record is being offered, and must be copied to be kept.
+// There is no query in it, no body and no credential.
+type Record struct {
+	// At is when the head of the request had come.
+	At time.Time
+	// RequestID is the exchange's, as the answer has it.
+	RequestID []byte
+	// Client is the address of the client as far as it can be believed.
+	Client []byte
+	// Method, Host (without port) and Path (without query) are the request's, as they came; empty where it could not be read so far.
+	Method, Host, Path []byte
+	// Protocol is HTTP/1.0 or HTTP/1.1; empty when the request could not be read.
+	Protocol string
+	// UserAgent is what the client says it is.
+	UserAgent []byte
+	// Route, Pool and Endpoint are where the exchange went, as far as it came; the endpoint is the last that was tried.
+	Route, Pool, Endpoint string
+	// AssignedBy says what decided the choice of the pool; empty when none was chosen.
+	AssignedBy string
+	// FailedOverFrom is the pool that was chosen when another one served in its place; else empty.
+	FailedOverFrom string
+	// Tries counts the endpoints that were tried: more than 1 is a retry, 0 is none.
+	Tries int
+	// Seen is what the meter was told.
+	Seen *Observation
+}
+
+// AccessDropped counts lines of the access log that were not written.
+func (r *Registry) AccessDropped(lines int) { r.series.accessDropped.Add(float64(lines)) }
