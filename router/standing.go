@@ -76,12 +76,12 @@ func (p *Pool) eased(fit []member, now time.Time) (all []member, until time.Time
 	}
 	for i := range fit {
 		since := fit[i].Health().FitSince()
-		done := max(0, now.Sub(since)/step)
+		done := max(0, int64(now.Sub(since)/step))
 		if done >= steps {
 			continue
 		}
 		fit[i].weight *= firstPart + (1-firstPart)*float64(done)/steps
-		if next := since.Add((done + 1) * step); until.IsZero() || next.Before(until) {
+		if next := since.Add(time.Duration(done+1) * step); until.IsZero() || next.Before(until) {
 			until = next
 		}
 	}
