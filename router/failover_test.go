@@ -23,7 +23,7 @@ func TestServing(t *testing.T) {
 	f := func(failover, unfit, waiting, chosen, want string) {
 		t.Helper()
 		cfg := reserved(config.Weights{"a": 9, "b": 1}, strings.Fields(failover)...)
-		for _, name := range strings.SplitSeq(waiting, "") {
+		for name := range strings.SplitSeq(waiting, "") {
 			cfg.Pools[name].HealthCheck = &config.HealthCheck{Path: "/ready", Interval: time.Hour, Timeout: time.Minute}
 		}
 		table := compile(t, cfg)
