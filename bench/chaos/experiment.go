@@ -62,7 +62,8 @@ func (o *options) run(ctx context.Context, s scenario) (r *result, err error) {
 	r = newResult(x, samples)
 	r.Log = log
 	if ending != nil {
-		r.Broken = append(r.Broken, "mlproxy: "+ending.Error())
+		r.Ending = ending.Error()
+		r.Broken = append(r.Broken, "mlproxy: "+r.Ending)
 	}
 	return r, nil
 }

@@ -13,6 +13,8 @@ type result struct {
 	Promise  []string `json:"promise"`
 	Broken   []string `json:"broken"` // what of the promise, and how; null = it holds
 
+	Ending string `json:"ending"` // what was wrong with how mlproxy ended, and what it said; "" = nothing
+
 	figures
 	Failures map[string]int `json:"failures"` // of requests, by what the client saw
 	Seconds  []second       `json:"seconds"`
@@ -24,8 +26,8 @@ type result struct {
 type figures struct {
 	Requests    int `json:"requests"`
 	Failed      int `json:"failed"`
-	Before      int `json:"failed_before"` // anything broke
-	Grace       int `json:"requests_in_grace"`
+	Before      int `json:"failed_before"`     // anything broke
+	Grace       int `json:"requests_in_grace"` // those that were under way included, if they failed
 	FailedGrace int `json:"failed_in_grace"`
 	After       int `json:"failed_after"` // the grace
 	Unanswered  int `json:"unanswered"`
@@ -33,6 +35,7 @@ type figures struct {
 	While  int           `json:"requests_while_broken"`
 	Slow   int           `json:"over_1s"`   // of these
 	P99    time.Duration `json:"p99_ns"`    // of these
+	Outage time.Duration `json:"outage_ns"` // from the break to the mending
 	Back   time.Duration `json:"back_ns"`   // from the mending until the last victim was in rotation
 	IsBack bool          `json:"is_back"`   // it was, in time
 	Unwell time.Duration `json:"unwell_ns"` // from the mending until the last request was sent that failed
@@ -83,7 +86,7 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 		if s.code == 0 {
 			f.Unanswered++
 		}
-		if !s.at.Before(broke) && s.at.Before(grace) {
+		if s.at.Before(grace) && (!s.at.Before(broke) || s.failed() && !s.end().Before(broke)) {
 			f.Grace++
 		}
 		if !s.at.Before(broke) && s.at.Before(mended) {
@@ -94,6 +97,7 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 			f.countFailed(s, broke, grace, mended)
 		}
 	}
+	f.Outage = mended.Sub(broke)
 	f.While, f.P99 = len(tooks), percentile(tooks, 99)
 }
 
@@ -158,7 +162,7 @@ func inForce(samples []sample, wishes []wish) (longest time.Duration, wrong int)
 		}
 		for _, s := range sentBetween(samples, w.at, end) {
 			switch by := s.pool == w.pool; {
-			case by && w.malformed:
+			case by && w.malformed && (end.IsZero() || s.end().Before(end)): // else it may have come to mlproxy after the next wish
 				wrong++
 			case !by && !w.malformed && s.pool != "":
 				longest = max(longest, s.at.Sub(w.at))

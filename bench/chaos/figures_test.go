@@ -38,8 +38,8 @@ func TestCount(t *testing.T) {
 	}
 	got.count(samples, broke, broke.Add(4*time.Second), broke.Add(5*time.Second))
 	want := figures{
-		Requests: 10, Failed: 6, Before: 1, Grace: 3, FailedGrace: 3, After: 2, Unanswered: 1,
-		While: 4, Slow: 1, P99: 1001 * ms, Unwell: 700 * ms,
+		Requests: 10, Failed: 6, Before: 1, Grace: 4, FailedGrace: 3, After: 2, Unanswered: 1,
+		While: 4, Slow: 1, P99: 1001 * ms, Outage: 5 * time.Second, Unwell: 700 * ms,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -99,6 +99,11 @@ func TestInForce(t *testing.T) {
 	f(50*ms, 0, "a", "a", "a", "b", "b", "b", "b", "a", "a")
 	f(50*ms, 0, "a", "a", "", "b", "b", "b", "b", "b", "a") // no answer says nothing
 	f(0, 2, "a", "a", "b", "b", "b", "a", "a", "a", "a")
+	late := answers("a", "a", "b", "b", "b", "b", "a", "a")
+	late[6].took = 50 * ms // ends with the next wish
+	if _, n := inForce(late, wishes); n != 0 {
+		t.Errorf("a request that was under way at the next wish is said to have gone by the malformed config")
+	}
 	f(250*ms, 0, "a", "a", "b", "b", "b", "b", "b", "b", "b", "b")
 }
 
@@ -131,6 +136,7 @@ func TestPromises(t *testing.T) {
 	f(failedShare(0.03), figures{Failed: 3, Requests: 100}, figures{Failed: 4, Requests: 100})
 	f(inGrace(0.05), figures{FailedGrace: 5, Grace: 100}, figures{FailedGrace: 6, Grace: 100})
 	f(noneAfter(), figures{FailedGrace: 5}, figures{After: 1})
+	f(oneLaterIn(5*time.Second), figures{After: 2, Outage: 10 * time.Second}, figures{After: 2, Outage: 9 * time.Second})
 	f(slowShare(0.05), figures{Slow: 5, While: 100}, figures{Slow: 6, While: 100})
 	f(answered(), figures{Failed: 9}, figures{Unanswered: 1})
 	f(fastWhileDown(ms), figures{P99: ms}, figures{P99: ms + 1})

@@ -31,6 +31,11 @@ func noneAfter() promise {
 	return promise{"none later", func(f *figures) bool { return f.After == 0 }}
 }
 
+// oneLaterIn allows one request in so long a time that something is broken.
+func oneLaterIn(period time.Duration) promise {
+	return promise{"later one in " + period.String(), func(f *figures) bool { return time.Duration(f.After)*period <= f.Outage }}
+}
+
 func slowShare(most float64) promise {
 	return promise{"at most " + percent(most) + " over 1s", func(f *figures) bool { return share(f.Slow, f.While) <= most }}
 }
