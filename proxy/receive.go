@@ -16,8 +16,8 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	x.answered = time.Now()
 	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
 	x.task.Answered(x.ans.Status)
-	if x.tries == 1 {
-		c.Endpoint().Observe(x.seen.FirstByte)
+	if x.tries == 1 && !x.version.Pool.Options.Breaker.Fails(x.ans.Status) {
+		c.Endpoint().Observe(x.seen.FirstByte) // a failure is no answer: it would make the endpoint look fast
 	}
 	if x.mayRetryStatus() {
 		return false, errStatus

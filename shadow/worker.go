@@ -1,11 +1,13 @@
 package shadow
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"mlproxy/monitor"
 	"mlproxy/router"
+	"mlproxy/upstream"
 )
 
 // parcel is one copy and all that is needed to send it and to judge the answer.
@@ -65,6 +67,10 @@ func (p *parcel) send(sum *Sum, sink func([]byte)) {
 	sum.Reset()
 	began := time.Now()
 	status, err := endpoint.Send(pool.Options, p.method, p.request, began.Add(p.shadow.Config.Timeout), sink)
+	if errors.Is(err, upstream.ErrOpen) {
+		meter.Dropped(monitor.DropNoEndpoint)
+		return
+	}
 	meter.Sent(status, time.Since(began))
 	meter.Compared(compare(p.live, answer{status: status, sum: sum.Hash(), length: sum.Len(), whole: err == nil}))
 }

@@ -29,11 +29,11 @@ func (r Role) String() string {
 	return "live"
 }
 
-// Breaker and Check are what an endpoint's health is held to; see package health.
-type (
-	Breaker = health.Breaker
-	Check   = health.Check
-)
+// Breaker is by which outcomes of exchanges an endpoint counts as unfit; see package health.
+type Breaker = health.Breaker
+
+// Check is how an endpoint is probed; see package health.
+type Check = health.Check
 
 // Options are what one table says of connecting to a pool's endpoints.
 type Options struct {
@@ -65,8 +65,8 @@ type Endpoint struct {
 // maxIdle is how long a kept connection may wait. Most model servers close theirs later, which is peeked for anyway.
 const maxIdle = 60 * time.Second
 
-func newEndpoint(rawURL string, w *Watch) *Endpoint {
-	e := &Endpoint{url: rawURL, addr: rawURL, watch: w}
+func newEndpoint(rawURL string, w *Watch, h *health.State) *Endpoint {
+	e := &Endpoint{url: rawURL, addr: rawURL, watch: w, health: h}
 	if u, err := url.Parse(rawURL); err == nil && u.Host != "" {
 		e.addr = u.Host
 	}

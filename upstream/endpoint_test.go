@@ -67,7 +67,7 @@ func (s *server) none() {
 
 func endpoint(t testing.TB, url string) *Endpoint {
 	t.Helper()
-	e := newEndpoint(url, NewWatch())
+	e := newEndpoint(url, NewWatch(), unknown())
 	t.Cleanup(e.close)
 	return e
 }
@@ -134,7 +134,7 @@ func used(t testing.TB) (*Endpoint, *server, *net.TCPConn) {
 func TestAddr(t *testing.T) {
 	f := func(url, want string) {
 		t.Helper()
-		if e := newEndpoint(url, NewWatch()); e.Addr() != want || e.URL() != url {
+		if e := newEndpoint(url, NewWatch(), unknown()); e.Addr() != want || e.URL() != url {
 			t.Errorf("%s: %s, %s", url, e.Addr(), e.URL())
 		}
 	}

@@ -58,9 +58,9 @@ func (s *Endpoints) Get(role Role, pool, url string) *Endpoint {
 	id := identity{role, pool, url}
 	e := s.known[id]
 	if e == nil {
-		e = newEndpoint(url, s.watch)
-		e.health = health.NewState(health.Name{Role: role.String(), Pool: pool, Endpoint: url}, s.prober.Tell)
-		e.health.Count(&s.epoch)
+		h := health.NewState(health.Name{Role: role.String(), Pool: pool, Endpoint: url}, s.prober.Tell)
+		h.Count(&s.epoch)
+		e = newEndpoint(url, s.watch, h)
 		s.known[id] = e
 		s.prober.Add(e.health)
 	}

@@ -48,7 +48,7 @@ func TestLatencyDoesNotDependOnTheTraffic(t *testing.T) {
 }
 
 func TestLatencyUnderContention(t *testing.T) {
-	e := newEndpoint("http://127.0.0.1:1", NewWatch())
+	e := newEndpoint("http://127.0.0.1:1", NewWatch(), unknown())
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -65,7 +65,7 @@ func TestLatencyUnderContention(t *testing.T) {
 }
 
 func TestAllocLatency(t *testing.T) {
-	e := newEndpoint("http://127.0.0.1:1", NewWatch())
+	e := newEndpoint("http://127.0.0.1:1", NewWatch(), unknown())
 	if n := testing.AllocsPerRun(100, func() { e.Observe(1); e.Latency() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -10,9 +10,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"mlproxy/health"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// unknown is the health of an endpoint that nothing is known of.
+func unknown() *health.State { return health.NewState(health.Name{}, nil) }
 
 var wide = Limits{Bytes: 16 << 10, Fields: 100}
 

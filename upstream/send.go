@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"io"
+	"sync"
 	"time"
 )
 
@@ -13,39 +14,63 @@ const MaxInterim = 32
 
 // Send writes one whole request as it goes on the wire, reads the answer and hands the bytes of its body to sink as
 // they come. It is for copies: no retry, no streaming of the request, everything within deadline. The status is 0 when
-// no final head came.
+// no final head came. The endpoint's health, in its role, is asked first and told after: [ErrOpen] is its refusal.
 func (e *Endpoint) Send(o *Options, method string, request []byte, deadline time.Time, sink func([]byte)) (status int, err error) {
-	c, err := e.Acquire(o, false)
-	if err != nil {
-		return 0, err
-	}
-	again := false
-	defer func() { c.Release(again) }()
-	left := time.Until(deadline)
+	s := sendings.Get().(*sending)
+	s.method, s.request, s.deadline, s.sink = method, request, deadline, sink
+	err = s.try.Do(e, o, false, false)
+	status = s.try.status
+	s.request, s.sink = nil, nil
+	sendings.Put(s)
+	return status, err
+}
+
+// sending is one copy on its way; it is reused, so that a copy allocates nothing.
+type sending struct {
+	try      Try
+	method   string
+	request  []byte
+	deadline time.Time
+	sink     func([]byte)
+	head     Head
+	body     Body
+}
+
+var sendings = sync.Pool{New: func() any {
+	s := new(sending)
+	s.try.Carry = s.carry
+	return s
+}}
+
+func (s *sending) carry(c *Conn) (again bool, err error) {
+	left := time.Until(s.deadline)
 	if left <= 0 {
-		return 0, ErrTimeout
+		return false, ErrTimeout
 	}
 	c.wire.WriteWithin(left)
 	c.wire.ReadWithin(left)
-	if err := c.Write(request); err != nil {
-		return 0, err
+	if err := c.Write(s.request); err != nil {
+		return false, err
 	}
-	var h Head
-	if err := c.finalHead(&h, method == "HEAD"); err != nil {
-		return 0, err
+	if err := c.finalHead(&s.head, s.method == "HEAD"); err != nil {
+		return false, err
 	}
-	var body Body
-	body.Start(&h, answerLimit)
+	s.try.Answered(s.head.Status)
+	return s.drain(c)
+}
+
+// drain hands the answer's body to the sink.
+func (s *sending) drain(c *Conn) (again bool, err error) {
+	s.body.Start(&s.head, answerLimit)
 	for {
-		piece, err := body.Next(&c.in)
+		piece, err := s.body.Next(&c.in)
 		if err == io.EOF {
-			again = !h.Close && h.Framing != UntilClose
-			return h.Status, nil
+			return !s.head.Close && s.head.Framing != UntilClose, nil
 		}
 		if err != nil {
-			return h.Status, c.Explain(err)
+			return false, c.Explain(err)
 		}
-		sink(piece)
+		s.sink(piece)
 	}
 }
 
