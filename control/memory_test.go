@@ -216,12 +216,19 @@ func TestSwitchesThatAreNotHeld(t *testing.T) {
 	_, err = d.RemoveOverride(t.Context(), Change{Route: "search"})
 	d.expect("the file says the same", err, nil, "search", "6 file green")
 
+	other := d.green("green", down)
+	other.Routes["iris"].Timeout = time.Second
+	d.expect("another change of the file", d.reloadFile(other, nil), nil, "search", "7 file green")
+	if p := d.Status().Routes["search"].BlueGreen.Pending; p != nil {
+		t.Errorf("nothing is switched, yet pending: %+v", p)
+	}
+
 	_, err = d.SetActive(t.Context(), Change{Route: "search"}, "blue")
-	d.expect("back", err, nil, "search", "7 operator blue")
+	d.expect("back", err, nil, "search", "8 operator blue")
 	_, err = d.RemoveOverride(t.Context(), Change{Route: "search"})
-	d.expect("a removal that switches to a dead pool", err, ErrUnfit, "search", "7 operator blue")
+	d.expect("a removal that switches to a dead pool", err, ErrUnfit, "search", "8 operator blue")
 	_, err = d.RemoveOverride(t.Context(), Change{Route: "search", Force: true})
-	d.expect("by force", err, nil, "search", "8 file green")
+	d.expect("by force", err, nil, "search", "9 file green")
 }
 
 func TestAnEndThatSwitchesWaitsForThePool(t *testing.T) {

@@ -32,13 +32,13 @@ type hold struct {
 	why    string    // what is wrong with that pool
 }
 
-// switches are the routes that wanted moves to another pool, as holds that keep them where they are. A route that an operator's
-// override decides, and one whose pool in force is no longer one of its two, cannot be held.
+// switches are the routes that wanted moves to another pool, as holds that keep them where they are. A route whose pool in force is no
+// longer one of its two cannot be held.
 func switches(before, wanted *config.Config, held map[string]hold) map[string]hold {
 	holds := map[string]hold{}
 	for name, r := range wanted.Routes {
 		was := before.Routes[name]
-		if was == nil || was.BlueGreen == nil || r.BlueGreen == nil || r.Origin == operator {
+		if was == nil || was.BlueGreen == nil || r.BlueGreen == nil {
 			continue
 		}
 		stay, to := colourOf(r.BlueGreen, was.BlueGreen.ActivePool()), r.BlueGreen.ActivePool()

