@@ -167,7 +167,8 @@ func (a *Access) follow(file string) {
 		a.refused = ""
 	} else if a.refused != file {
 		a.refused = file
-		a.opt.Log.Error("the access log stays where it was: its new file cannot be opened; it is tried again", "file", file, "stays", a.out.name(), "error", err)
+		a.opt.Log.Error("the access log stays where it was: its new file cannot be opened; it is tried again",
+			"file", file, "stays", a.out.name(), "error", err)
 	}
 }
 

@@ -86,11 +86,10 @@ func (o *output) write(lines []byte, most int64, keep int) (dropped int, err err
 	for len(lines) > 0 {
 		n, full := o.room(lines, most)
 		if full {
-			if unrotated = o.rotate(keep); unrotated != nil {
-				n = len(lines) // better too large a file than none
-			} else {
+			if unrotated = o.rotate(keep); unrotated == nil {
 				continue
 			}
+			n = len(lines) // better too large a file than none
 		}
 		if dropped, err := o.put(lines[:n]); err != nil {
 			return dropped + countLines(lines[n:]), err

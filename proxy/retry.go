@@ -18,10 +18,10 @@ const maxDetours = 8
 
 // mayRetry says whether err allows another try, and takes it from the route's budget.
 func (x *exchange) mayRetry(err error) bool {
-	switch {
-	case err == errStatus:
+	switch err {
+	case errStatus:
 		return true // as mayRetryStatus has said
-	case err == upstream.ErrOpen:
+	case upstream.ErrOpen:
 		x.tries--
 		x.detours++
 		return x.detours <= maxDetours
