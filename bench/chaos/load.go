@@ -11,10 +11,8 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-const (
-	maxWaiting     = 8192             // requests that wait for an answer at once; beyond it the loop would not be open any more
-	clientPatience = 12 * time.Second // of one request; longer than the route's timeout, so that mlproxy answers first
-)
+// maxWaiting requests wait for an answer at once; beyond it the loop would not be open any more.
+const maxWaiting = 8192
 
 // sample is what became of one request.
 type sample struct {
@@ -55,9 +53,9 @@ type load struct {
 	samples []sample
 }
 
-func newLoad(method, url string, body []byte, rate int) *load {
+func newLoad(method, url string, body []byte, rate int, patience time.Duration) *load {
 	l := &load{ended: make(chan struct{})}
-	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: maxWaiting}, Timeout: clientPatience}
+	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: maxWaiting}, Timeout: patience}
 	l.attacker = vegeta.NewAttacker(vegeta.Client(l.client), vegeta.Workers(32), vegeta.MaxWorkers(maxWaiting))
 	target := vegeta.Target{Method: method, URL: url, Body: body, Header: http.Header{"Content-Type": {"application/json"}}}
 	results := l.attacker.Attack(vegeta.NewStaticTargeter(target), vegeta.ConstantPacer{Freq: rate, Per: time.Second}, 0, "")

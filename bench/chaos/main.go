@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -25,7 +26,8 @@ type options struct {
 	mlproxy     string
 	only        []scenario
 	short       bool
-	rate        int // of requests a second; 0 = each scenario's own
+	rate        int           // of requests a second; 0 = each scenario's own
+	patience    time.Duration // of a client
 	pool, route string
 	asJSON      bool
 	verbose     bool
@@ -70,6 +72,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	flags.StringVar(&only, "only", "", "scenarios, comma-separated (default: all): "+strings.Join(names(scenarios), ", "))
 	flags.BoolVar(&o.short, "short", false, "a few seconds a scenario: shows the same, proves less")
 	flags.IntVar(&o.rate, "rate", 0, "requests a second (default: 400, and 2000 where the config is reloaded)")
+	flags.DurationVar(&o.patience, "patience", 12*time.Second, "of a client with one request; longer than the route's timeout, so that mlproxy gives up first")
 	flags.StringVar(&o.pool, "pool", "health_check: {path: /v2/health/ready}", "YAML of both pools, beside their endpoints")
 	flags.StringVar(&o.route, "route", "failover: [stable]", "YAML of the route, beside match, split and timeout")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with every second of each scenario and mlproxy's log")
@@ -86,6 +89,9 @@ func parse(args []string, help io.Writer) (*options, error) {
 func (o *options) check(only string) (err error) {
 	if o.rate < 0 || o.rate > maxRate {
 		return fmt.Errorf("-rate %d: choose 1 to %d requests a second", o.rate, maxRate)
+	}
+	if o.patience <= 0 || o.patience > time.Minute {
+		return fmt.Errorf("-patience %v: choose a time up to 1m", o.patience)
 	}
 	if _, err := os.Stat(o.mlproxy); err != nil {
 		return fmt.Errorf("-mlproxy: %w; build it with `make build`", err)

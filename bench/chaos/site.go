@@ -116,7 +116,7 @@ func (s *site) reload(ctx context.Context, want int) error {
 // load begins to ask, so many times a second.
 func (s *site) load(rate int) *load {
 	row := [][]float64{{5.1, 3.5, 1.4, 0.2}}
-	return newLoad(http.MethodPost, "http://"+s.data+"/v2/models/iris/infer", modeltest.InferBody(row), rate)
+	return newLoad(http.MethodPost, "http://"+s.data+"/v2/models/iris/infer", modeltest.InferBody(row), rate, s.options.patience)
 }
 
 // close ends everything. Its error is of mlproxy, which must end well.
