@@ -160,6 +160,9 @@ type Match struct {
 type BlueGreen struct {
 	Blue, Green string
 	Active      string // blue | green
+	// Force has a switch to Active made at once, even if its pool could not serve. It is the file's word on its own Active, and
+	// says nothing of one that a layer above it sets.
+	Force bool `json:",omitempty"`
 }
 
 // ActivePool is the name of the pool that serves.

@@ -256,6 +256,8 @@ var blueGreen = section("blue_green", nil,
 		"The other pool.")),
 	required(key("active", word([]string{"blue", "green"}), func(b *BlueGreen) *string { return &b.Active }, "",
 		"Which of the two serves.")),
+	key("force", yesOrNo, func(b *BlueGreen) *bool { return &b.Force }, "false",
+		"Whether a switch to `active` is made at once, even if no endpoint of its pool is fit or can be reached; else it is pending until one is."),
 )
 
 var force = section("force", nil,

@@ -59,7 +59,9 @@ func (c *Config) override(name, origin string, o Override) problem {
 	if o.Split != nil {
 		route.Split = maps.Clone(o.Split)
 	} else {
-		route.BlueGreen = &BlueGreen{below.BlueGreen.Blue, below.BlueGreen.Green, o.Active}
+		blueGreen := *below.BlueGreen
+		blueGreen.Active = o.Active
+		route.BlueGreen = &blueGreen
 	}
 	c.Routes[name] = &route
 	return problem{}

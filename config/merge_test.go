@@ -52,6 +52,15 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestAnOverrideLeavesTheForceOfTheFile(t *testing.T) {
+	base := mustParse(t, strings.Replace(twoRoutes, "active: blue", "active: blue, force: true", 1))
+	merged, err := Merge(base, Layer{"operator", map[string]Override{"colour": {Active: "green"}}})
+	if err != nil || !merged.Routes["colour"].BlueGreen.Force {
+		t.Errorf("force is lost: %v", err)
+	}
+	readBack(t, merged)
+}
+
 // What an override says about itself survives being stored, and changes nothing that is in force.
 func TestOverridesAreStored(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -75,7 +75,7 @@ routes:
 				Timeout:     30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Origin: "file",
 			},
 			"search": {
-				Name: "search", Match: Match{Path: "/search"}, BlueGreen: &BlueGreen{"iris-stable", "iris-canary", "blue"},
+				Name: "search", Match: Match{Path: "/search"}, BlueGreen: &BlueGreen{Blue: "iris-stable", Green: "iris-canary", Active: "blue"},
 				Timeout: 30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Origin: "file",
 			},
 		},

@@ -231,6 +231,40 @@ func TestSwitchesThatAreNotHeld(t *testing.T) {
 	d.expect("by force", err, nil, "search", "9 file green")
 }
 
+// The file may force its own switch, whether it is asked for anew or pending.
+func TestSwitchesThatTheFileForces(t *testing.T) {
+	d := newDesk(t)
+	down := d.down
+	forced := func(active, address string) *config.Config {
+		c := d.green(active, address)
+		c.Routes["search"].BlueGreen.Force = true
+		return c
+	}
+	d.expect("at once", d.reloadFile(forced("green", down), nil), nil, "search", "2 file green")
+	d.expect("back", d.reloadFile(d.green("blue", down), nil), nil, "search", "3 file blue")
+	d.expect("held", d.reloadFile(d.green("green", down), nil), nil, "search", "3 file blue")
+	d.expect("by force after all", d.reloadFile(forced("green", down), nil), nil, "search", "4 file green")
+	if p := d.Status().Routes["search"].BlueGreen.Pending; p != nil || gauge(t, d.Loop, "mlproxy_switch_pending") != 0 {
+		t.Errorf("still pending: %+v", p)
+	}
+	d.expect("force alone ends", d.reloadFile(d.green("green", down), nil), nil, "search", "5 file green")
+	if changes := d.Revisions()[0].Changes; len(changes) != 1 || changes[0] != "routes.search.blue_green.force: true -> false" {
+		t.Errorf("changes %v", changes)
+	}
+}
+
+func TestAForcedSwitchBeneathAnOverrideIsMadeAtItsEnd(t *testing.T) {
+	bubble(t, func(d *desk) {
+		_, err := d.SetActive(d.Context(), Change{Route: "search", Force: true, TTL: time.Minute}, "blue")
+		d.expect("override", err, nil, "search", "2 operator blue")
+		c := d.green("green", d.down)
+		c.Routes["search"].BlueGreen.Force = true
+		d.expect("beneath it", d.reloadFile(c, nil), nil, "search", "3 operator blue")
+		pass(time.Minute)
+		d.expect("expired", nil, nil, "search", "4 file green")
+	})
+}
+
 func TestAnEndThatSwitchesWaitsForThePool(t *testing.T) {
 	bubble(t, func(d *desk) {
 		_, err := d.SetActive(d.Context(), Change{Route: "search", Force: true, TTL: time.Minute}, "green")

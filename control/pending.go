@@ -33,7 +33,7 @@ type hold struct {
 }
 
 // switches are the routes that wanted moves to another pool, as holds that keep them where they are. A route whose pool in force is no
-// longer one of its two cannot be held.
+// longer one of its two cannot be held; one whose switch the file forces is not.
 func switches(before, wanted *config.Config, held map[string]hold) map[string]hold {
 	holds := map[string]hold{}
 	for name, r := range wanted.Routes {
@@ -42,7 +42,7 @@ func switches(before, wanted *config.Config, held map[string]hold) map[string]ho
 			continue
 		}
 		stay, to := colourOf(r.BlueGreen, was.BlueGreen.ActivePool()), r.BlueGreen.ActivePool()
-		if stay == "" || stay == r.BlueGreen.Active {
+		if stay == "" || stay == r.BlueGreen.Active || r.BlueGreen.Force {
 			continue
 		}
 		holds[name] = hold{active: stay, to: to, since: time.Now()}

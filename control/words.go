@@ -42,7 +42,9 @@ func apart(before, after *config.Config) (was, is *config.Config) {
 		case b.Split != nil && r.Split != nil:
 			alike.Split = r.Split
 		case b.BlueGreen != nil && r.BlueGreen != nil:
-			alike.BlueGreen = &config.BlueGreen{Blue: b.BlueGreen.Blue, Green: b.BlueGreen.Green, Active: r.BlueGreen.Active}
+			blueGreen := *b.BlueGreen
+			blueGreen.Active = r.BlueGreen.Active
+			alike.BlueGreen = &blueGreen
 		}
 		old.Routes[name], now.Routes[name] = &alike, r
 	}
