@@ -51,8 +51,8 @@ type Log struct {
 
 // Access configures the log of requests.
 type Access struct {
-	Sample  float64 // 0..1; 0 = off, else errors are always logged
-	File    string  // absolute, or relative to the working directory; "" = standard error
+	Sample  float64 // 0..1, of what is no error; errors are always logged
+	File    string  // absolute, or relative to the working directory; "" = standard error, or nowhere if Sample is 0 too
 	MaxSize int64   // bytes above which the file is rotated; 0 = never
 	Keep    int     // rotated files
 }

@@ -15,7 +15,7 @@ const (
 	failoverWorks  = false // failover
 	retryWorks     = false // retry.on: reset, timeout, 502, 503, 504
 	queueWorks     = false // max_in_flight of pools and in limits, queue
-	accessLogWorks = false // log.access
+	accessLogWorks = true  // log.access
 	tracingWorks   = false // tracing
 )
 
@@ -92,7 +92,7 @@ var logging = section("log", nil,
 
 var accessLog = section("access log", nil,
 	until(accessLogWorks, key("sample", share, func(a *Access) *float64 { return &a.Sample }, "0%",
-		"Share of the requests that are logged, beside errors, which always are; 0% switches the log off.")),
+		"Share of the requests that are logged beside errors, which all are; with 0% and no `file` nothing is.")),
 	idleUntil(accessLogWorks, key("file", filePath, func(a *Access) *string { return &a.File }, `""`,
 		"Where the access log is written; empty is standard error. A relative path starts at the folder of this file.")),
 	idleUntil(accessLogWorks, key("max_size", size(0, int64(1024*gib)), func(a *Access) *int64 { return &a.MaxSize }, "100MiB",

@@ -91,10 +91,8 @@ func (c *Config) checkFiles() (faults Faults) {
 	if err := checkToken(c.Admin.TokenFile); err != nil {
 		faults = append(faults, c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token"))
 	}
-	if a := &c.Log.Access; a.Sample > 0 {
-		if err := checkPlace(a.File); err != nil {
-			faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
-		}
+	if err := checkPlace(c.Log.Access.File); err != nil {
+		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
 	return faults
 }

@@ -296,7 +296,7 @@ func TestLoad(t *testing.T) {
 	if features["access_log"] {
 		const place = "; name a file in a folder that exists"
 		f("version: 1\nlog: {access: {sample: 1%, file: access.log}}\n", "")
-		f("version: 1\nlog: {access: {sample: 0%, file: logs/access.log}}\n", "")
+		f("version: 1\nlog: {access: {sample: 0%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+place)
 		f("version: 1\nlog: {access: {sample: 1%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+place)
 		f("version: 1\nlog: {access: {sample: 1%, file: .}}\n", "config.yaml:2:34: log.access.file: "+folder+" is a folder"+place)
 	}

@@ -14,6 +14,7 @@ import (
 	"mlproxy/admin"
 	"mlproxy/config"
 	"mlproxy/control"
+	"mlproxy/journal"
 	"mlproxy/monitor"
 	"mlproxy/proxy"
 	"mlproxy/router"
@@ -31,6 +32,7 @@ type program struct {
 	loop   *control.Loop
 	file   *source.File
 	mirror *shadow.Mirror
+	access *journal.Access
 	proxy  *proxy.Server
 	admin  *admin.Server
 
@@ -56,10 +58,17 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	b := thisBuild()
 	registry.Built(b.Version, b.Commit)
 	p.estate = router.NewEstate(registry)
+	p.estate.OnHealth = tellHealth(p.log)
 	p.loop = control.New(p.estate, table, p.log)
-	p.proxy = proxy.New(proxy.Options{Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch()})
+	p.access = newAccess(first.Config, table, registry, logTo, p.log)
+	p.proxy = proxy.New(proxy.Options{
+		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access,
+	})
 	if err := p.loop.Begin(first); err != nil {
 		return nil, invalid(err)
+	}
+	if err := p.openAccess(); err != nil {
+		return nil, err
 	}
 	if err := p.listen(first.Config); err != nil {
 		return nil, err
@@ -108,7 +117,7 @@ func (p *program) bound() admin.Listen {
 }
 
 // run serves until stop ends or a part fails; then everything ends in turn: new connections, exchanges, shadows, the admin
-// listener, the loop.
+// listener, the loop and the access log.
 func (p *program) run(stop context.Context) error {
 	work, end := context.WithCancel(context.Background())
 	defer end()
@@ -117,6 +126,7 @@ func (p *program) run(stop context.Context) error {
 	parts.Go(func() error { return p.loop.Run(work, updates) })
 	parts.Go(func() error { return p.file.Watch(work, p.log, into(work, updates)) })
 	parts.Go(func() error { p.estate.Endpoints.Run(work); return nil })
+	parts.Go(func() error { p.access.Run(work); return nil })
 	for _, ln := range p.data {
 		parts.Go(func() error { return p.proxy.Serve(ln) })
 	}

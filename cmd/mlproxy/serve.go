@@ -17,10 +17,10 @@ type serveCmd struct {
 }
 
 // Run serves until SIGTERM or SIGINT, and then lets running exchanges finish. A second such signal ends it at once.
-// SIGHUP reads the config file again.
+// SIGHUP reads the config file again, SIGUSR1 begins the access log's file anew.
 func (c *serveCmd) Run(t *terminal) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
 
 	p, err := newProgram(c.Config, t.Err)
@@ -50,6 +50,8 @@ func (c *serveCmd) hear(signals <-chan os.Signal, ended <-chan struct{}, p *prog
 			switch {
 			case s == syscall.SIGHUP:
 				reloads.Go(p.reloadQuietly)
+			case s == syscall.SIGUSR1:
+				p.access.Reopen()
 			case stopping:
 				p.log.Warn("ending at once", "signal", s.String())
 				os.Exit(exitFailed)
@@ -65,7 +67,7 @@ func (c *serveCmd) hear(signals <-chan os.Signal, ended <-chan struct{}, p *prog
 // newLog is a log in the config's format. Its level is that of the config in force, so that a reload changes it; before
 // there is one, it is info.
 func newLog(to io.Writer, format string, r *router.Router) *slog.Logger {
-	options := &slog.HandlerOptions{Level: levelInForce{r}}
+	options, to := &slog.HandlerOptions{Level: levelInForce{r}}, printable{to}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(to, options))
 	}
