@@ -73,7 +73,7 @@ func (l *load) collect(results <-chan *vegeta.Result) {
 }
 
 // await waits until what was seen is enough, or ctx ends.
-func (l *load) await(ctx context.Context, enough func([]sample) bool) bool {
+func (l *load) await(ctx context.Context, enough func([]sample) bool) {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -81,12 +81,12 @@ func (l *load) await(ctx context.Context, enough func([]sample) bool) bool {
 		seen := l.samples
 		l.mu.Unlock()
 		if enough(seen) {
-			return true
+			return
 		}
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
 }

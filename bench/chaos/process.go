@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +61,7 @@ func (p *process) follow(out io.Reader) {
 func (p *process) log() ([]string, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.said[:len(p.said):len(p.said)], p.more
+	return slices.Clip(p.said), p.more
 }
 
 // await waits until the process says what the pattern matches.

@@ -23,7 +23,8 @@ func printTable(out io.Writer, results []*result) {
 	_ = table.Flush()
 	for _, r := range results {
 		if len(r.Broken) > 0 {
-			fmt.Fprintf(out, "\n%s: not held: %s\n  what clients saw: %s\n", r.Scenario, strings.Join(r.Broken, "; "), cmp.Or(tallied(r.Failures), "no failure"))
+			fmt.Fprintf(out, "\n%s: not held: %s\n", r.Scenario, strings.Join(r.Broken, "; "))
+			fmt.Fprintf(out, "  what clients saw: %s\n", cmp.Or(tallied(r.Failures), "no failure"))
 		}
 	}
 }
