@@ -119,35 +119,42 @@ func TestRotationRemovesWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-// While no new file can be begun lines go on into the old one, and no older file is lost by trying again.
+// While no new file can be opened lines go on into the old one, and no older file is lost by trying again.
 func TestRotationThatFailsLosesNothing(t *testing.T) {
 	o := opened(t, "access.log")
 	write := func(line string) (int, error) { return o.write([]byte(line), 2, 2) }
 	_, _ = write("a\n")
 	_, _ = write("b\n")
-	held := o.path
-	if err := os.Rename(held, held+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(held, 0o700); err != nil { // in the place of the new file
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(held, "x"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	o.path = filepath.Join(filepath.Dir(held), "gone", "access.log")
+	allow := withoutDescriptors(t)
 	for range 5 {
-		if n, err := write("c\n"); n != 0 || err == nil {
+		if n, err := write("c\n"); n != 0 || !errors.Is(err, syscall.EMFILE) {
 			t.Errorf("%d dropped, %v", n, err)
 		}
 	}
-	o.path = held
-	if got := content(t, held+".away"); got != "b\n"+strings.Repeat("c\n", 5) {
-		t.Errorf("the old file has %q", got)
+	allow()
+	if n, err := write("d\n"); n != 0 || err != nil {
+		t.Errorf("then %d dropped, %v", n, err)
 	}
-	if got := content(t, o.numbered(1)); got != "a\n" {
-		t.Errorf("the older file has %q", got)
+	for file, want := range map[string]string{o.path: "d\n", o.numbered(1): "b\n" + strings.Repeat("c\n", 5), o.numbered(2): "a\n"} {
+		if got := content(t, file); got != want {
+			t.Errorf("%s has %q, want %q", filepath.Base(file), got, want)
+		}
 	}
+}
+
+// withoutDescriptors keeps files from being opened until allow.
+func withoutDescriptors(t *testing.T) (allow func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	allow = func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) }
+	t.Cleanup(allow)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return allow
 }
 
 // tight is a disk with room for a number of bytes.

@@ -140,6 +140,24 @@ func TestAccessLogFollowsTheConfig(t *testing.T) {
 	f.access("b.log", 2)
 }
 
+// A full disk costs lines of the access log, which are counted, and nothing else.
+func TestAccessLogOnAFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	f := serve(t, nil, "log: {access: {sample: 100%, file: /dev/full}}")
+	for range 20 {
+		f.answers("/iris", "stable")
+	}
+	f.logged("access log cannot be written", "no space left on device")
+	for late := time.Now().Add(patience); !strings.Contains(f.get("http://"+f.admin+"/metrics"), "\nmlproxy_access_log_dropped_total 20\n"); {
+		if time.Now().After(late) {
+			t.Fatal("mlproxy_access_log_dropped_total never came to 20")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 func TestAccessLogThatCannotBeOpened(t *testing.T) {
 	path := place(t, "config.yaml", "log: {access: {file: access.log}}\nlisten: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\n"+sound)
 	if err := os.Symlink("/nowhere/access.log", filepath.Join(filepath.Dir(path), "access.log")); err != nil {

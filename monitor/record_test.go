@@ -1,0 +1,11 @@
+package monitor
+
+import "testing"
+
+func TestAccessDroppedCounts(t *testing.T) {
+	r := New()
+	has(t, r, map[string]float64{"mlproxy_access_log_dropped_total": 0})
+	r.AccessDropped(3)
+	r.AccessDropped(1)
+	has(t, r, map[string]float64{"mlproxy_access_log_dropped_total": 4})
+}
