@@ -82,6 +82,14 @@ func (s *Server) undrain(r *http.Request, c control.Change) (control.Revision, e
 	return s.Loop.Undrain(r.Context(), c, r.PathValue("pool"))
 }
 
+func (s *Server) drainEndpoint(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.DrainEndpoint(r.Context(), c, r.PathValue("address"))
+}
+
+func (s *Server) undrainEndpoint(r *http.Request, c control.Change) (control.Revision, error) {
+	return s.Loop.UndrainEndpoint(r.Context(), c, r.PathValue("address"))
+}
+
 // reload has the config file read now. A file that cannot be read at all is as invalid as one with faults.
 func (s *Server) reload(r *http.Request, c control.Change) (control.Revision, error) {
 	if now := s.Loop.Status().Number; c.If != 0 && c.If != now {

@@ -100,13 +100,25 @@ func (c *Client) Restore(ctx context.Context, change control.Change, number int6
 
 // Drain takes a pool out of all new traffic.
 func (c *Client) Drain(ctx context.Context, change control.Change, pool string) (control.Revision, error) {
-	return c.change(ctx, http.MethodPut, "/api/v1/pools/"+url.PathEscape(pool)+"/drain", change, nil)
+	return c.change(ctx, http.MethodPut, drainOf("pools", pool), change, nil)
 }
 
 // Undrain gives a drained pool its traffic back.
 func (c *Client) Undrain(ctx context.Context, change control.Change, pool string) (control.Revision, error) {
-	return c.change(ctx, http.MethodDelete, "/api/v1/pools/"+url.PathEscape(pool)+"/drain", change, nil)
+	return c.change(ctx, http.MethodDelete, drainOf("pools", pool), change, nil)
 }
+
+// DrainEndpoint takes an endpoint, a URL or host:port, out of the new traffic of every pool.
+func (c *Client) DrainEndpoint(ctx context.Context, change control.Change, endpoint string) (control.Revision, error) {
+	return c.change(ctx, http.MethodPut, drainOf("endpoints", endpoint), change, nil)
+}
+
+// UndrainEndpoint gives a drained endpoint its traffic back.
+func (c *Client) UndrainEndpoint(ctx context.Context, change control.Change, endpoint string) (control.Revision, error) {
+	return c.change(ctx, http.MethodDelete, drainOf("endpoints", endpoint), change, nil)
+}
+
+func drainOf(of, name string) string { return "/api/v1/" + of + "/" + url.PathEscape(name) + "/drain" }
 
 func routePath(change control.Change, what string) string {
 	return "/api/v1/routes/" + url.PathEscape(change.Route) + "/" + what

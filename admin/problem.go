@@ -51,6 +51,7 @@ var meanings = []struct {
 }{
 	{control.ErrUnknownRoute, http.StatusNotFound, "unknown_route"},
 	{control.ErrUnknownPool, http.StatusNotFound, "unknown_pool"},
+	{control.ErrUnknownEndpoint, http.StatusNotFound, "unknown_endpoint"},
 	{control.ErrUnknownRevision, http.StatusNotFound, "unknown_revision"},
 	{control.ErrNoOverride, http.StatusNotFound, "no_override"},
 	{control.ErrUnfit, http.StatusConflict, "unfit"},

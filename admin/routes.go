@@ -35,6 +35,8 @@ POST   /api/v1/routes/{route}/rollback    to the previous split or active pool  
 DELETE /api/v1/routes/{route}/override    the config file decides again   ?force=true
 PUT    /api/v1/pools/{pool}/drain         no new requests from any split
 DELETE /api/v1/pools/{pool}/drain         as before
+PUT    /api/v1/endpoints/{address}/drain  no new requests in any pool   ?force=true
+DELETE /api/v1/endpoints/{address}/drain  as before
        changes take ?ttl=15m, X-Reason and If-Match
 
 POST   /-/reload                          read the config file now, and hear what became of it
@@ -48,29 +50,30 @@ GET    /debug/pprof/                      profiles
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, place := range map[string]methods{
-		"/{$}":                            {"GET": plain(index)},
-		"/-/healthy":                      {"GET": plain("healthy\n")},
-		"/-/ready":                        {"GET": s.ready},
-		"/-/reload":                       {"POST": changing(s.reload)},
-		"/metrics":                        {"GET": s.metrics()},
-		"/api/v1/status":                  {"GET": s.shown(s.status)},
-		"/api/v1/routes":                  {"GET": s.shown(s.allRoutes)},
-		"/api/v1/config":                  {"GET": s.config},
-		"/api/v1/revisions":               {"GET": s.shown(s.revisions)},
-		"/api/v1/revisions/{n}/restore":   {"POST": changing(s.restore, "force", "ttl")},
-		"/api/v1/plan":                    {"POST": s.plan},
-		"/api/v1/overrides":               {"GET": s.shown(s.overrides)},
-		"/api/v1/routes/{route}/split":    {"PUT": changing(s.setSplit, "ttl")},
-		"/api/v1/routes/{route}/active":   {"PUT": changing(s.setActive, "force", "ttl")},
-		"/api/v1/routes/{route}/rollback": {"POST": changing(s.rollback, "force", "ttl")},
-		"/api/v1/routes/{route}/override": {"DELETE": changing(s.removeOverride, "force")},
-		"/api/v1/pools/{pool}/drain":      {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
-		"/debug/pprof/":                   {"GET": plugged(pprof.Index)},
-		"/debug/pprof/cmdline":            {"GET": plugged(pprof.Cmdline)},
-		"/debug/pprof/profile":            {"GET": plugged(pprof.Profile)},
-		"/debug/pprof/symbol":             {"GET": plugged(pprof.Symbol)},
-		"/debug/pprof/trace":              {"GET": plugged(pprof.Trace)},
-		"/":                               nil,
+		"/{$}":                              {"GET": plain(index)},
+		"/-/healthy":                        {"GET": plain("healthy\n")},
+		"/-/ready":                          {"GET": s.ready},
+		"/-/reload":                         {"POST": changing(s.reload)},
+		"/metrics":                          {"GET": s.metrics()},
+		"/api/v1/status":                    {"GET": s.shown(s.status)},
+		"/api/v1/routes":                    {"GET": s.shown(s.allRoutes)},
+		"/api/v1/config":                    {"GET": s.config},
+		"/api/v1/revisions":                 {"GET": s.shown(s.revisions)},
+		"/api/v1/revisions/{n}/restore":     {"POST": changing(s.restore, "force", "ttl")},
+		"/api/v1/plan":                      {"POST": s.plan},
+		"/api/v1/overrides":                 {"GET": s.shown(s.overrides)},
+		"/api/v1/routes/{route}/split":      {"PUT": changing(s.setSplit, "ttl")},
+		"/api/v1/routes/{route}/active":     {"PUT": changing(s.setActive, "force", "ttl")},
+		"/api/v1/routes/{route}/rollback":   {"POST": changing(s.rollback, "force", "ttl")},
+		"/api/v1/routes/{route}/override":   {"DELETE": changing(s.removeOverride, "force")},
+		"/api/v1/pools/{pool}/drain":        {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
+		"/api/v1/endpoints/{address}/drain": {"PUT": changing(s.drainEndpoint, "force", "ttl"), "DELETE": changing(s.undrainEndpoint)},
+		"/debug/pprof/":                     {"GET": plugged(pprof.Index)},
+		"/debug/pprof/cmdline":              {"GET": plugged(pprof.Cmdline)},
+		"/debug/pprof/profile":              {"GET": plugged(pprof.Profile)},
+		"/debug/pprof/symbol":               {"GET": plugged(pprof.Symbol)},
+		"/debug/pprof/trace":                {"GET": plugged(pprof.Trace)},
+		"/":                                 nil,
 	} {
 		mux.HandleFunc(path, s.answer(place))
 	}

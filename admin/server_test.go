@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -355,7 +356,7 @@ func TestOverrides(t *testing.T) {
 func TestDrainsThatAreRefused(t *testing.T) {
 	d := open(t, "")
 	d.expect(404, "unknown_pool", "PUT", "/api/v1/pools/c/drain", "")
-	d.expect(404, "drain their pool", "PUT", "/api/v1/pools/127.0.0.1:1/drain", "")
+	d.expect(404, "drain an endpoint as an endpoint", "PUT", "/api/v1/pools/127.0.0.1:1/drain", "")
 	got := d.expect(422, "active one of route", "PUT", "/api/v1/pools/a/drain", "")
 	if strings.Contains(got.body, "iris") {
 		t.Errorf("iris has b besides: %s", got.body)
@@ -363,6 +364,25 @@ func TestDrainsThatAreRefused(t *testing.T) {
 	d.expect(200, "", "PUT", drainPath, "")
 	d.expect(422, "no traffic but on drained", "PUT", "/api/v1/pools/a/drain", "")
 	d.expect(400, "force", "PUT", drainPath+"?force=true", "")
+}
+
+func TestDrainsOfEndpoints(t *testing.T) {
+	d := open(t, "")
+	path := func(endpoint string) string { return "/api/v1/endpoints/" + url.PathEscape(endpoint) + "/drain" }
+	const b = "http://127.0.0.1:1"
+	d.expect(404, "unknown_endpoint", "PUT", path("127.0.0.1:2"), "")
+	d.expect(422, `route \"iris\": pool \"b\" has traffic`, "PUT", path(b), "")
+	d.expect(422, `route \"search\": pool \"a\" has traffic`, "PUT", path(d.url), "")
+	d.expect(200, "endpoint "+b+": drained", "PUT", path("127.0.0.1:1")+"?force=true&ttl=1h", "", "X-Reason: new driver")
+	if o := d.overridesNow().Drained[b]; o.Author != "127.0.0.1" || o.Reason != "new driver" || !o.Forced || o.Expires.Sub(o.Time) != time.Hour {
+		t.Errorf("the drain: %+v", o)
+	}
+	if s := d.loop.Status().Pools; s["b"].Endpoints[0].Drained == nil || s["a"].Endpoints[0].Drained != nil || !s["b"].Endpoints[0].Fit {
+		t.Errorf("in force: %+v", s)
+	}
+	d.expect(400, "force", "DELETE", path(b)+"?force=true", "")
+	d.expect(200, "drained no more", "DELETE", path(b), "")
+	d.expect(404, "not drained", "DELETE", path(b), "")
 }
 
 func TestRevisionsAndRestore(t *testing.T) {

@@ -91,6 +91,8 @@ type Pool struct {
 type Endpoint struct {
 	URL    string  // http://host:port, nothing behind it
 	Weight float64 // leastWeight..mostWeight
+	// Drained keeps new requests from it; no file says so, but [Drain] does.
+	Drained bool `json:",omitempty"`
 }
 
 // Queue is where requests wait when every endpoint of a pool is full.

@@ -99,7 +99,7 @@ func TestValuesOfFeatures(t *testing.T) {
 	f("health", func(c *Config) any {
 		return []any{c.Pools["a"].PanicThreshold, c.Pools["a"].SlowStart, c.Pools["a"].Endpoints}
 	},
-		[]any{0.5, 30 * time.Second, []Endpoint{{"http://127.0.0.1:9001", 2.5}, {"http://127.0.0.1:9002", 1}}})
+		[]any{0.5, 30 * time.Second, []Endpoint{{URL: "http://127.0.0.1:9001", Weight: 2.5}, {URL: "http://127.0.0.1:9002", Weight: 1}}})
 	f("failover", func(c *Config) any { return c.Routes["y"].Failover }, []string{"b", "a"})
 	f("retry", func(c *Config) any { return c.Routes["x"].Retry.On }, []string{"connect", "stale", "reset", "timeout", "502", "503", "504"})
 	f("queue", func(c *Config) any { return []any{c.Limits.MaxInFlight, c.Pools["a"].MaxInFlight, c.Pools["a"].Queue} },

@@ -24,6 +24,7 @@ type Override struct {
 	Reason  string    `json:"reason,omitempty"`
 	Time    time.Time `json:"time,omitzero"`    // when it was said
 	Expires time.Time `json:"expires,omitzero"` // zero = never; [Merge] knows no time: leave expired ones out
+	Forced  bool      `json:"forced,omitempty"` // whether it was said in spite of what it does to traffic
 }
 
 // Merge lays layers over base, later ones over earlier ones, and leaves base as it is. Its error is [Faults]: all of
@@ -43,6 +44,24 @@ func Merge(base *Config, layers ...Layer) (*Config, error) {
 		return nil, err
 	}
 	return &merged, nil
+}
+
+// Drain is a copy of base in which the endpoints with these URLs are drained, whichever pools have them.
+func Drain(base *Config, urls map[string]bool) *Config {
+	drained := *base
+	drained.Pools = maps.Clone(base.Pools)
+	for name, p := range base.Pools {
+		if !slices.ContainsFunc(p.Endpoints, func(e Endpoint) bool { return urls[e.URL] }) {
+			continue
+		}
+		pool := *p
+		pool.Endpoints = slices.Clone(p.Endpoints)
+		for i := range pool.Endpoints {
+			pool.Endpoints[i].Drained = urls[pool.Endpoints[i].URL]
+		}
+		drained.Pools[name] = &pool
+	}
+	return &drained
 }
 
 // override puts a changed copy in the place of a route.

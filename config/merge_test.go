@@ -52,6 +52,20 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestDrain(t *testing.T) {
+	base := mustParse(t, strings.Replace(twoRoutes, "b: {endpoints: [", "b: {endpoints: [http://127.0.0.1:9001, ", 1))
+	drained := Drain(base, map[string]bool{"http://127.0.0.1:9001": true})
+	if a, b := drained.Pools["a"].Endpoints, drained.Pools["b"].Endpoints; !a[0].Drained || !b[0].Drained || b[1].Drained {
+		t.Errorf("drained: %v, %v", a, b)
+	}
+	if base.Pools["a"].Endpoints[0].Drained || base.Digest() == drained.Digest() {
+		t.Error("base was changed, or nothing was")
+	}
+	if Drain(base, nil).Digest() != base.Digest() {
+		t.Error("nothing is drained, but something changed")
+	}
+}
+
 func TestAnOverrideLeavesTheForceOfTheFile(t *testing.T) {
 	base := mustParse(t, strings.Replace(twoRoutes, "active: blue", "active: blue, force: true", 1))
 	merged, err := Merge(base, Layer{"operator", map[string]Override{"colour": {Active: "green"}}})

@@ -8,6 +8,8 @@ var (
 	ErrUnknownRoute = errors.New("unknown route")
 	// ErrUnknownPool: the config has no such pool.
 	ErrUnknownPool = errors.New("unknown pool")
+	// ErrUnknownEndpoint: no pool of the config has such an endpoint.
+	ErrUnknownEndpoint = errors.New("unknown endpoint")
 	// ErrUnknownRevision: no such revision is kept.
 	ErrUnknownRevision = errors.New("unknown revision")
 	// ErrUnfit: the pool to switch to cannot be reached.
@@ -16,7 +18,7 @@ var (
 	ErrStale = errors.New("the config has changed meanwhile")
 	// ErrNoPrevious: there is nothing to roll back to.
 	ErrNoPrevious = errors.New("nothing to roll back to")
-	// ErrNoOverride: the operator has not overridden the route, or not drained the pool.
+	// ErrNoOverride: the operator has not overridden the route, or not drained the pool or endpoint.
 	ErrNoOverride = errors.New("no override to remove")
 	// ErrNotStored: the change could not be written to state_dir. It is not in force either, lest it vanish with a restart.
 	ErrNotStored = errors.New("nothing was changed, because the change cannot be stored")

@@ -299,7 +299,7 @@ func TestDrain(t *testing.T) {
 	refused("the last", drain("stable"), "no traffic but on drained pools: canary, stable", "2 operator canary: 0, stable: 95")
 	refused("the active", drain("blue"), `"blue" is the active one of route "search"`, "2 operator canary: 0, stable: 95")
 	d.expect("unknown", drain("canaries"), ErrUnknownPool, "iris", "2 operator canary: 0, stable: 95")
-	if err := drain("http://127.0.0.1:1"); !strings.Contains(fmt.Sprint(err), "drain their pool") {
+	if err := drain("http://127.0.0.1:1"); !strings.Contains(fmt.Sprint(err), "drain an endpoint as an endpoint") {
 		t.Errorf("an endpoint: %v", err)
 	}
 	d.expect("idle", drain("green"), nil, "search", "2 file blue")
@@ -312,6 +312,105 @@ func TestDrain(t *testing.T) {
 	_, err = d.Rollback(t.Context(), Change{Route: "iris"})
 	d.expect("a drain is nothing to roll back to", err, nil, "iris", "4 file canary: 5, stable: 95")
 	d.expect("twice", undrain("canary"), ErrNoOverride, "iris", "4 file canary: 5, stable: 95")
+}
+
+// pair is a file in which the pools of iris share an endpoint, and each has one more.
+func (d *desk) pair(routes ...string) *config.Config {
+	c := d.config(append(routes, iris)...)
+	c.Pools["stable"].Endpoints = append(c.Pools["stable"].Endpoints, config.Endpoint{URL: "http://127.0.0.1:2", Weight: 1})
+	c.Pools["canary"].Endpoints = append(c.Pools["canary"].Endpoints, config.Endpoint{URL: "http://127.0.0.1:3", Weight: 1})
+	c.Pools["blue"].Endpoints = []config.Endpoint{{URL: "http://127.0.0.1:4", Weight: 1}, {URL: "http://127.0.0.1:5", Weight: 1}}
+	return c
+}
+
+// outNow are the endpoints that status shows as drained, and the table does not pick.
+func (d *desk) outNow() string {
+	d.Helper()
+	var out []string
+	for _, p := range d.router.Table().Pools() {
+		for i, e := range p.Endpoints {
+			shown := d.Status().Pools[p.Name].Endpoints[i].Drained != nil
+			if shown != p.Drained(e) {
+				d.Errorf("%s of %s: status says %v, the table %v", e.URL(), p.Name, shown, p.Drained(e))
+			}
+			if shown {
+				out = append(out, p.Name+" "+strings.Replace(e.URL(), d.up, "shared", 1))
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestDrainOfAnEndpoint(t *testing.T) {
+	d := newDesk(t)
+	d.expect("file", d.reloadFile(d.pair(), nil), nil, "iris", "2 file canary: 5, stable: 95")
+	f := func(force bool, endpoint, refusal, out string) {
+		t.Helper()
+		_, err := d.DrainEndpoint(t.Context(), Change{Author: "ann", Force: force}, endpoint)
+		if (err == nil) != (refusal == "") || !strings.Contains(fmt.Sprint(err), refusal) && err != nil {
+			t.Errorf("%s: %v, want %q", endpoint, err, refusal)
+		}
+		if got := d.outNow(); got != out {
+			t.Errorf("%s: out are %q, want %q", endpoint, got, out)
+		}
+	}
+	f(false, "stable", "unknown endpoint", "")
+	f(false, "http://127.0.0.1:99", "unknown endpoint", "")
+	f(false, "127.0.0.1:4", "", "blue http://127.0.0.1:4")
+	f(false, "http://127.0.0.1:4", "", "blue http://127.0.0.1:4")
+	f(false, "http://127.0.0.1:5", `route "search": pool "blue" has traffic`, "blue http://127.0.0.1:4")
+	if changes := d.Revisions()[0].Changes; len(changes) != 1 || changes[0] != "endpoint http://127.0.0.1:4: drained" {
+		t.Errorf("changes %q", changes)
+	}
+	f(false, d.down, "", "blue http://127.0.0.1:4, green "+d.down) // idle: all of it may be drained
+	_, err := d.SetActive(t.Context(), Change{Route: "search", Force: true}, "green")
+	if !strings.Contains(fmt.Sprint(err), `pool "green" has traffic`) {
+		t.Errorf("a switch to it: %v", err)
+	}
+	if _, err = d.SetActive(t.Context(), Change{Route: "search"}, "green"); !strings.Contains(fmt.Sprint(err), d.down+": drained") {
+		t.Errorf("a switch to it: %v", err)
+	}
+	f(true, "http://127.0.0.1:5", "", "blue http://127.0.0.1:4, blue http://127.0.0.1:5, green "+d.down)
+	undrain := func(endpoint string) error {
+		_, err := d.UndrainEndpoint(t.Context(), Change{}, endpoint)
+		return err
+	}
+	for _, endpoint := range []string{"127.0.0.1:5", "http://127.0.0.1:4", d.down} {
+		if err := undrain(endpoint); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := undrain(d.down); !errors.Is(err, ErrNoOverride) || d.outNow() != "" {
+		t.Errorf("undrained twice: %v, out are %q", err, d.outNow())
+	}
+}
+
+// One endpoint of several pools is one model server.
+func TestAnEndpointIsDrainedInAllItsPools(t *testing.T) {
+	d := newDesk(t)
+	d.expect("file", d.reloadFile(d.pair(), nil), nil, "iris", "2 file canary: 5, stable: 95")
+	_, err := d.DrainEndpoint(t.Context(), Change{TTL: time.Hour}, d.up)
+	d.expect("drain", err, nil, "iris", "3 file canary: 5, stable: 95")
+	const out = "canary shared, next shared, stable shared"
+	if got := d.outNow(); got != out {
+		t.Errorf("out are %q", got)
+	}
+	c := d.pair()
+	c.Pools["canary"].Endpoints = c.Pools["canary"].Endpoints[:1]
+	if err := d.reloadFile(c, nil); !strings.Contains(fmt.Sprint(err), `pool "canary" has traffic, and no endpoint that is not drained`) {
+		t.Errorf("a file that leaves drained endpoints only: %v", err)
+	}
+	if got := d.outNow(); got != out {
+		t.Errorf("out are %q", got)
+	}
+	c = d.pair()
+	for _, name := range []string{"canary", "next", "stable"} {
+		c.Pools[name].Endpoints[0].URL = "http://127.0.0.1:6"
+	}
+	d.expect("it leaves", d.reloadFile(c, nil), nil, "iris", "4 file canary: 5, stable: 95")
+	if left := d.Overrides().Drained; len(left) > 0 {
+		t.Errorf("still drained: %v", left)
+	}
 }
 
 func TestFilesAboveADrain(t *testing.T) {

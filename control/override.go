@@ -20,7 +20,8 @@ func due(o *config.Override, now time.Time) bool { return !o.Expires.IsZero() &&
 type Overrides struct {
 	// Routes whose split or active pool an operator has set.
 	Routes map[string]config.Override `json:"routes,omitempty"`
-	// Drained are the pools that get no new requests from any split; of an override they have only who, why and when.
+	// Drained are the pools that get no new requests from any split, by name, and the endpoints that get none at all, by URL. Of an
+	// override they have only who, why, when, and whether by force.
 	Drained map[string]config.Override `json:"drained,omitempty"`
 }
 

@@ -147,6 +147,10 @@ func ready(ctx context.Context, p *router.Pool) error {
 	}
 	whys := make([]string, len(p.Endpoints))
 	for i, e := range p.Endpoints {
+		if p.Drained(e) {
+			whys[i] = e.URL() + ": drained"
+			continue
+		}
 		c := e.Health().Condition()
 		whys[i] = fmt.Sprintf("%s: breaker %s, probes %s: %s", e.URL(), c.Breaker, c.Probe, c.Why)
 	}

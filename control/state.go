@@ -18,7 +18,7 @@ type state struct {
 	edited   map[string]time.Time       // when the file last changed a route beneath its override
 	previous map[string]config.Override // per route, what was wanted before what is wanted now
 	wanted   *config.Config             // file, holds and overrides, merged
-	table    *router.Table              // of revision: what is wanted, without drained pools
+	table    *router.Table              // of revision: what is wanted, without what is drained
 	revision Revision
 	past     []past // the newest last, revision included
 	reload   Reload
@@ -26,7 +26,7 @@ type state struct {
 }
 
 // withFile is the state with another file below, if that file may be reloaded and leaves every override valid. The drain of a
-// pool that has left the file has served its purpose.
+// pool or an endpoint that has left the file has served its purpose.
 func (s *state) withFile(c *config.Config) (*state, error) {
 	if s.file != nil {
 		if faults := s.file.RestartNeeded(c); len(faults) > 0 {
@@ -57,30 +57,31 @@ func (s *state) withOverride(route string, o *config.Override) *state {
 	return &next
 }
 
-// withDrain is the state with a pool drained; nil undrains it.
-func (s *state) withDrain(pool string, o *config.Override) *state {
+// withDrain is the state with a pool or an endpoint drained; nil undrains it.
+func (s *state) withDrain(name string, o *config.Override) *state {
 	next := *s
-	next.said.Drained = with(s.said.Drained, pool, o)
+	next.said.Drained = with(s.said.Drained, name, o)
 	return &next
 }
 
 // without is the state without the overrides that have ended by now, and which those are, in words.
 func (s *state) without(now time.Time) (next *state, ended string) {
 	left := *s
-	var routes, pools []string
+	var routes, drains []string
 	left.said.Routes, routes = alive(s.said.Routes, now)
-	left.said.Drained, pools = alive(s.said.Drained, now)
+	left.said.Drained, drains = alive(s.said.Drained, now)
 	left.edited = maps.Clone(s.edited)
 	for _, route := range routes {
 		delete(left.edited, route)
 	}
-	for _, pool := range pools {
-		routes = append(routes, "drain of "+pool)
+	for _, name := range drains {
+		routes = append(routes, "drain of "+name)
 	}
 	return &left, strings.Join(routes, ", ")
 }
 
-// merge lays all layers over each other: wanted is what file and operators say of the routes, merged is that without drained pools.
+// merge lays all layers over each other: wanted is what file and operators say of the routes, merged is that without drained
+// pools and endpoints.
 func (s *state) merge() (wanted, merged *config.Config, err error) {
 	if wanted, err = config.Merge(s.file, holding(s.held), s.said.layer()); err != nil {
 		return nil, nil, err
@@ -89,8 +90,10 @@ func (s *state) merge() (wanted, merged *config.Config, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	merged, err = config.Merge(wanted, drained)
-	return wanted, merged, err
+	if merged, err = config.Merge(wanted, drained); err != nil {
+		return nil, nil, err
+	}
+	return wanted, config.Drain(merged, outOf(s.said.Drained)), nil
 }
 
 // became records the table that is now in force.

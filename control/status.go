@@ -104,7 +104,7 @@ type PoolStatus struct {
 type EndpointStatus struct {
 	URL      string `json:"url"`
 	InFlight int64  `json:"in_flight"`
-	// Fit says whether it gets requests: its breaker lets them pass and no probe speaks against it.
+	// Fit says whether it may get requests: its breaker lets them pass and no probe speaks against it.
 	Fit bool `json:"fit"`
 	// Breaker is closed, half-open or open.
 	Breaker string `json:"breaker"`
@@ -113,6 +113,8 @@ type EndpointStatus struct {
 	// Since and Why are of the last change of any of these.
 	Since time.Time `json:"since"`
 	Why   string    `json:"why"`
+	// Drained tells who has drained it, if somebody has: then it gets no requests, however fit it is.
+	Drained *config.Override `json:"drained,omitempty"`
 }
 
 // Status is a snapshot of what is in force; nil before Begin.
@@ -187,12 +189,19 @@ func (s *state) poolStatus(p *router.Pool) PoolStatus {
 		c := e.Health().Condition()
 		status.Endpoints[i] = EndpointStatus{
 			URL: e.URL(), InFlight: e.InFlight(), Fit: c.Fit, Breaker: c.Breaker, Probe: c.Probe, Since: c.Since, Why: c.Why,
+			Drained: s.drained(e.URL()),
 		}
 	}
-	if o, is := s.said.Drained[p.Name]; is {
-		status.Drained = &o
-	}
+	status.Drained = s.drained(p.Name)
 	return status
+}
+
+// drained tells who has drained a pool or an endpoint; nil when nobody has.
+func (s *state) drained(name string) *config.Override {
+	if o, is := s.said.Drained[name]; is {
+		return &o
+	}
+	return nil
 }
 
 // Overrides are all that operators have said and not taken back. They must not be changed.

@@ -63,7 +63,10 @@ func TestWhatNoLongerFitsIsDropped(t *testing.T) {
 			"iris":   {Split: config.Weights{"stable": 1}, Author: "ann"},
 			"search": {Active: "green", Author: "ann", Expires: time.Now().Add(-time.Second)},
 		},
-		Drained: map[string]config.Override{"away": {}, "blue": {}, "canary": {Author: "bob"}, "stable": {}},
+		Drained: map[string]config.Override{
+			"away": {}, "blue": {}, "canary": {Author: "bob"}, "stable": {},
+			"http://127.0.0.1:1": {Author: "bob"}, "http://127.0.0.1:9": {}, d.up: {},
+		},
 	}
 	if err := newStore(d.dir).save(&said); err != nil {
 		t.Fatal(err)
@@ -72,12 +75,12 @@ func TestWhatNoLongerFitsIsDropped(t *testing.T) {
 	d.expect("routes", nil, nil, "search", "1 file blue")
 	d.expect("drains", nil, nil, "iris", "1 operator canary: 0, stable: 95")
 	dropped := d.Status().Memory.Dropped
-	for i, want := range []string{`"gone"`, `"iris" (stable: 1, by ann`, "expired", `"away"`, `"blue"`, `"stable"`} {
+	for i, want := range []string{`"gone"`, `"iris" (stable: 1, by ann`, "expired", `"away"`, `"blue"`, "the drain of endpoint", `endpoint "http://127.0.0.1:9" is no longer`, `"stable"`} {
 		if len(dropped) <= i || !strings.Contains(dropped[i], want) || !strings.Contains(d.log.String(), "operators' overrides") {
 			t.Errorf("dropped %q, want %s", dropped, want)
 		}
 	}
-	if left, err := newStore(d.dir).load(); err != nil || len(left.Routes) > 0 || len(left.Drained) != 1 {
+	if left, err := newStore(d.dir).load(); err != nil || len(left.Routes) > 0 || len(left.Drained) != 2 {
 		t.Errorf("the next start would find %+v, %v", left, err)
 	}
 }

@@ -25,7 +25,33 @@ func differences(before, after *config.Config) []string {
 	for _, c := range config.Diff(apart(before, after)) {
 		changes = append(changes, change(c))
 	}
+	return append(changes, drainChanges(drainedIn(before), drainedIn(after))...)
+}
+
+// drainChanges are the endpoints that were drained, and those that are drained no more.
+func drainChanges(before, after map[string]bool) (changes []string) {
+	for _, url := range slices.Sorted(maps.Keys(union(before, after))) {
+		switch {
+		case !before[url]:
+			changes = append(changes, "endpoint "+url+": drained")
+		case !after[url]:
+			changes = append(changes, "endpoint "+url+": drained no more")
+		}
+	}
 	return changes
+}
+
+// drainedIn are the drained endpoints of a config.
+func drainedIn(c *config.Config) map[string]bool {
+	urls := map[string]bool{}
+	for _, p := range c.Pools {
+		for _, e := range p.Endpoints {
+			if e.Drained {
+				urls[e.URL] = true
+			}
+		}
+	}
+	return urls
 }
 
 // apart are the configs without what routeChanges tells of: routes that come or go, and what the others do with their traffic.

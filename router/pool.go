@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ type Pool struct {
 	DrainOnGone bool
 
 	policy    policy
-	all       []member // of Endpoints
+	all       []member // of Endpoints, but for drained ones
 	known     *upstream.Endpoints
 	panicAt   float64 // at or below this share of usable endpoints all are used
 	slowStart time.Duration
@@ -46,10 +47,20 @@ func newPool(name string, cfg *config.Pool, e *Estate, role upstream.Role) *Pool
 	}
 	check := checkOf(cfg, role)
 	for i := range cfg.Endpoints {
-		p.add(e.endpoint(role, name, cfg.Endpoints[i].URL), cfg.Endpoints[i].Weight)
-		p.Endpoints[i].Health().Configure(p.Options.Breaker, check)
+		endpoint := e.endpoint(role, name, cfg.Endpoints[i].URL)
+		endpoint.Health().Configure(p.Options.Breaker, check)
+		if cfg.Endpoints[i].Drained {
+			p.Endpoints = append(p.Endpoints, endpoint)
+		} else {
+			p.add(endpoint, cfg.Endpoints[i].Weight)
+		}
 	}
 	return p
+}
+
+// Drained reports whether the pool's endpoint e gets no new requests. It is looked after like the others all the same.
+func (p *Pool) Drained(e *upstream.Endpoint) bool {
+	return !slices.ContainsFunc(p.all, func(m member) bool { return m.Endpoint == e })
 }
 
 func (p *Pool) add(e *upstream.Endpoint, weight float64) {
@@ -59,7 +70,7 @@ func (p *Pool) add(e *upstream.Endpoint, weight float64) {
 
 // Pick is the endpoint for a request, by the pool's policy: one that is fit; else one that waits for its first probe; else any,
 // and then insist says so: the endpoint's breaker must not refuse. key is a hash of the sticky key, 0 for none. not, when it is given,
-// is where the request failed before: it is picked only when there is no other. Nil when the pool is empty.
+// is where the request failed before: it is picked only when there is no other. Nil when the pool is empty, or all of it drained.
 func (p *Pool) Pick(key uint64, not *upstream.Endpoint) (e *upstream.Endpoint, insist bool) {
 	s := p.look()
 	if len(s.from.all) == 0 {
@@ -72,17 +83,20 @@ func (p *Pool) Pick(key uint64, not *upstream.Endpoint) (e *upstream.Endpoint, i
 	return e, s.panic
 }
 
-// Reach tries to connect to the endpoints, all at once. It is nil as soon as one can be reached; the error says of each why not.
+// Reach tries to connect to the endpoints that are not drained, all at once. It is nil as soon as one can be reached; the error says of each why not.
 func (p *Pool) Reach(ctx context.Context) error {
-	if len(p.Endpoints) == 0 {
+	switch {
+	case len(p.Endpoints) == 0:
 		return errors.New("pool " + p.Name + " has no endpoints; add one")
+	case len(p.all) == 0:
+		return errors.New("all endpoints of pool " + p.Name + " are drained; undrain one")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	faults := make([]string, len(p.Endpoints))
+	faults := make([]string, len(p.all))
 	var tries sync.WaitGroup
-	reached := make(chan struct{}, len(p.Endpoints))
-	for i, e := range p.Endpoints {
+	reached := make(chan struct{}, len(p.all))
+	for i, e := range p.all {
 		tries.Go(func() {
 			if err := e.Reach(ctx, p.Options); err != nil {
 				faults[i] = fmt.Sprintf("%s: %v", e.URL(), err)

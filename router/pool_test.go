@@ -85,6 +85,52 @@ func TestReach(t *testing.T) {
 	f("pool p has no endpoints; add one")
 }
 
+// A drained endpoint gets nothing, whatever becomes of the others, and is looked after all the same.
+func TestDrainedEndpointsAreNotPicked(t *testing.T) {
+	f := func(drained ...bool) {
+		t.Helper()
+		for balance := range policies {
+			cfg := desired(map[string]*config.Route{"r": {Split: config.Weights{"p": 1}, Shadow: map[string]*config.Shadow{"s": {Sample: 1}}}})
+			cfg.Pools["p"] = pool("p", "http://127.0.0.1:9001", "http://127.0.0.1:9002", "http://127.0.0.1:9003")
+			cfg.Pools["p"].Balance = balance
+			left := 0
+			for i, is := range drained {
+				if cfg.Pools["p"].Endpoints[i].Drained = is; !is {
+					left++
+				}
+			}
+			p := compile(t, cfg).Pools()[0]
+			for i, is := range drained {
+				if p.Drained(p.Endpoints[i]) != is {
+					t.Errorf("%v: endpoint %d", drained, i)
+				}
+			}
+			if len(p.Endpoints) != 3 || len(p.health().Endpoints) != 3 || p.Fit() != (left > 0) || p.serves() != (left > 0) || p.panics() {
+				t.Errorf("%v: fit %v, serves %v, panics %v", drained, p.Fit(), p.serves(), p.panics())
+			}
+			for i := range 100 {
+				e, insist := p.Pick(mix(uint64(i)), p.Endpoints[i%3])
+				if insist || (e == nil) != (left == 0) || e != nil && p.Drained(e) {
+					t.Fatalf("%s, drained %v: picked %v, insist %v", balance, drained, e, insist)
+				}
+			}
+		}
+	}
+	f(false, false, false)
+	f(true, false, false)
+	f(false, true, true)
+	f(true, true, true)
+}
+
+func TestAPoolOfDrainedEndpointsCannotBeReached(t *testing.T) {
+	cfg := desired(map[string]*config.Route{"r": {Split: config.Weights{"p": 1}}})
+	cfg.Pools["p"] = pool("p", "http://"+listen(t))
+	cfg.Pools["p"].Endpoints[0].Drained = true
+	if err := compile(t, cfg).Pools()[0].Reach(t.Context()); err == nil || err.Error() != "all endpoints of pool p are drained; undrain one" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestPoolIsAsConfigured(t *testing.T) {
 	cfg := desired(map[string]*config.Route{"r": {Split: config.Weights{"p": 1}}})
 	cfg.Pools["p"] = pool("p", "http://127.0.0.1:9001", "http://127.0.0.1:9002")

@@ -98,4 +98,4 @@ func (p *Pool) serves() bool {
 }
 
 // panics reports whether so few endpoints are fit that all are used.
-func (p *Pool) panics() bool { return p.look().panic && len(p.Endpoints) > 0 }
+func (p *Pool) panics() bool { return p.look().panic && len(p.all) > 0 }

@@ -152,7 +152,7 @@ func (l *line) arguments(p *kong.Positional) []string {
 	switch p.Name {
 	case "route":
 		return slices.Sorted(maps.Keys(s.Routes))
-	case "pool":
+	case "pool|endpoint":
 		return slices.Sorted(maps.Keys(s.Pools))
 	case "pool=weight":
 		names := slices.Sorted(maps.Keys(s.Pools))

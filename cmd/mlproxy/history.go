@@ -117,9 +117,17 @@ func (p page) overrides(all control.Overrides) {
 			add("route "+name, value(all.Routes[name].Split, all.Routes[name].Active), all.Routes[name])
 		}
 		for _, name := range slices.Sorted(maps.Keys(all.Drained)) {
-			add("pool "+name, "drained", all.Drained[name])
+			add(kindOf(name)+" "+name, "drained", all.Drained[name])
 		}
 	})
+}
+
+// kindOf is what is drained by that name.
+func kindOf(drained string) string {
+	if (&drainable{drained}).isEndpoint() {
+		return "endpoint"
+	}
+	return "pool"
 }
 
 // ends is when an override ends, in words.

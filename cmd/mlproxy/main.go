@@ -30,8 +30,8 @@ type cli struct {
 	Split      splitCmd      `cmd:"" help:"Divide a route's traffic anew, e.g. split iris iris-stable=90 iris-canary=10."`
 	Switch     switchCmd     `cmd:"" help:"Make a route's blue or green pool the active one."`
 	Rollback   rollbackCmd   `cmd:"" help:"Return a route to its previous split or active pool."`
-	Drain      drainCmd      `cmd:"" help:"Take a pool out of all new traffic."`
-	Undrain    undrainCmd    `cmd:"" help:"Give a drained pool its traffic back."`
+	Drain      drainCmd      `cmd:"" help:"Take a pool or an endpoint out of all new traffic."`
+	Undrain    undrainCmd    `cmd:"" help:"Give a drained pool or endpoint its traffic back."`
 	Override   overrideCmd   `cmd:"" help:"List, or remove, what operators have set over the config file."`
 	History    historyCmd    `cmd:"" help:"List the last revisions: when, who, why, and what changed."`
 	Restore    restoreCmd    `cmd:"" help:"Return all routes to an earlier revision."`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -73,7 +74,7 @@ func TestOverridesAndDrains(t *testing.T) {
 	f.answers("/iris", "stable")
 	f.types("drain stable", 2, "no traffic but on drained pools")
 	f.types("drain blue", 2, "active one of route")
-	f.types("drain http://127.0.0.1:1", 1, "drain their pool")
+	f.types("drain blue --force", 2, "--force is for endpoints")
 	f.types("undrain stable", 1, "not drained")
 	f.types("undrain canary", 0, "canary is drained no more (revision 4)", "iris: canary 75%")
 	f.types("override remove iris -o json", 0, `"revision": 5`)
@@ -82,6 +83,70 @@ func TestOverridesAndDrains(t *testing.T) {
 	f.types("split iris stable=0 canary=1 --ttl 300ms", 0)
 	f.logged("config applied", `reason="expired: iris"`)
 	f.answers("/iris", "stable")
+}
+
+// A drained endpoint finishes what it has, and gets nothing more from any pool.
+func TestDrainOfAnEndpoint(t *testing.T) {
+	release := make(chan struct{})
+	f := serve(t, release)
+	stable, canary := f.models["stable"].URL, f.models["canary"].URL
+	written, err := os.ReadFile(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := strings.Replace(string(written), fmt.Sprintf("stable: {endpoints: [%q]}", stable), fmt.Sprintf("stable: {endpoints: [%q, %q]}", stable, canary), 1)
+	if err := os.WriteFile(f.config, []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.logged("config applied", `reason="file changed"`)
+
+	const held = 8
+	begun := make(chan *http.Response, held)
+	for range held {
+		answer, err := f.client.Get(f.data + "/iris?hold")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun <- answer
+	}
+	address := strings.TrimPrefix(canary, "http://")
+	f.types("drain "+address+" --ttl 2h --reason driver", 0, address+" is drained (revision 3)",
+		"pool canary: 0 of 1 endpoints take requests", "pool stable: 1 of 2 endpoints take requests")
+	for range 20 {
+		f.answers("/iris", "stable")
+	}
+	f.types("status", 0, "canary: "+canary+" is drained")
+	f.types("override list", 0, "endpoint "+canary, "drained", "in 1h59m", "driver")
+	f.types("history", 0, "endpoint "+canary+": drained")
+	f.types("drain "+stable, 2, `route "iris": pool "stable" has traffic, and no endpoint that is not drained`)
+	f.types("drain 127.0.0.1:9", 1, "unknown endpoint")
+
+	close(release)
+	finished := map[string]int{}
+	for range held {
+		answer := <-begun
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil {
+			t.Errorf("a running exchange is cut: %v", err)
+		}
+		finished[string(body)]++
+	}
+	if finished["canary"] == 0 || finished["stable"] == 0 || len(finished) != 2 {
+		t.Errorf("finished %v", finished)
+	}
+
+	f.kill()
+	f.restart()
+	for range 20 {
+		f.answers("/iris", "stable")
+	}
+	f.types("undrain "+canary, 0, canary+" is drained no more (revision 2)", "pool stable: 2 of 2 endpoints take requests")
+	f.types("undrain "+canary, 1, "not drained")
+	f.types("drain "+stable+" --force", 0, "pool stable: 1 of 2")
+	f.answers("/iris", "canary")
+	f.types("drain "+canary+" --force", 0, "pool stable: 0 of 2")
+	f.types("status", 0, "No endpoint of pool stable is fit to serve:", "stable: "+canary+" is drained")
 }
 
 func TestPlanOfARunningProxy(t *testing.T) {

@@ -109,9 +109,7 @@ func (p page) wrong(s *admin.Status) {
 		notes = append(notes, p.notes(name, s.Routes[name])...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
-		if o := s.Pools[name].Drained; o != nil && p.endsSoon(o) {
-			notes = append(notes, fmt.Sprintf("%s: the drain ends %s", name, p.ends(o.Expires)))
-		}
+		notes = append(notes, p.drains(name, s.Pools[name])...)
 	}
 	for _, note := range notes {
 		fmt.Fprintln(p.to, p.ink.yellow(note))
@@ -121,18 +119,35 @@ func (p page) wrong(s *admin.Status) {
 	}
 }
 
-// unfit are the endpoints of a pool that get no requests; a pool without any that does comes first.
-func (p page) unfit(name string, pool control.PoolStatus) (notes []string) {
-	fit := 0
-	for _, e := range pool.Endpoints {
-		if e.Fit {
-			fit++
-			continue
-		}
-		notes = append(notes, fmt.Sprintf("%s: %s has been unfit for %s: %s", name, e.URL, p.ago(e.Since), e.Why))
+// drains are those of a pool and its endpoints that end soon.
+func (p page) drains(name string, pool control.PoolStatus) (notes []string) {
+	if o := pool.Drained; o != nil && p.endsSoon(o) {
+		notes = append(notes, fmt.Sprintf("%s: the drain ends %s", name, p.ends(o.Expires)))
 	}
-	if fit == 0 && len(notes) > 0 {
-		p.alarm(fmt.Sprintf("No endpoint of pool %s is fit to serve:", name), notes...)
+	for _, e := range pool.Endpoints {
+		if o := e.Drained; o != nil && p.endsSoon(o) {
+			notes = append(notes, fmt.Sprintf("%s: the drain of %s ends %s", name, e.URL, p.ends(o.Expires)))
+		}
+	}
+	return notes
+}
+
+// unfit are the endpoints of a pool that get no requests, and should; a pool without any that does comes first, and tells of its
+// drained ones too.
+func (p page) unfit(name string, pool control.PoolStatus) (notes []string) {
+	fit, drained := 0, []string(nil)
+	for _, e := range pool.Endpoints {
+		switch {
+		case e.Drained != nil:
+			drained = append(drained, fmt.Sprintf("%s: %s is drained", name, e.URL))
+		case e.Fit:
+			fit++
+		default:
+			notes = append(notes, fmt.Sprintf("%s: %s has been unfit for %s: %s", name, e.URL, p.ago(e.Since), e.Why))
+		}
+	}
+	if fit == 0 && len(notes)+len(drained) > 0 {
+		p.alarm(fmt.Sprintf("No endpoint of pool %s is fit to serve:", name), append(notes, drained...)...)
 		return nil
 	}
 	return notes
@@ -141,6 +156,8 @@ func (p page) unfit(name string, pool control.PoolStatus) (notes []string) {
 // fitness is whether an endpoint gets requests, and what keeps it from that.
 func fitness(e control.EndpointStatus) string {
 	switch {
+	case e.Drained != nil:
+		return "drained"
 	case e.Fit && e.Breaker == "closed":
 		return "yes"
 	case e.Breaker != "closed":

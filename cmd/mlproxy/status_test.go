@@ -40,6 +40,7 @@ func aStatus(now time.Time) *admin.Status {
 				"stable": {Balance: "round_robin", Drained: &config.Override{Expires: now.Add(10 * time.Second)}, Endpoints: []control.EndpointStatus{
 					{URL: "http://a:1", InFlight: 2, Fit: true, Breaker: "closed", Probe: "up"},
 					{URL: "http://a:2", InFlight: 1, Breaker: "open", Probe: "off", Since: now.Add(-2 * time.Second), Why: "5 failures in a row"},
+					{URL: "http://a:4", Breaker: "closed", Probe: "down", Drained: &config.Override{Expires: now.Add(20 * time.Second)}},
 				}},
 				"next": {Endpoints: []control.EndpointStatus{{URL: "http://a:3", Breaker: "closed", Probe: "down", Since: now, Why: "refused"}}},
 			},
@@ -68,6 +69,7 @@ iris: the config file changed to (stable=9 canary=1) 1m ago, without effect unti
 iris: the override ends in 4m; then it is (stable=9 canary=1), as the config file says
 search: the config file's switch to blue has been pending for 10s: pool sb: down
 stable: the drain ends in 10s
+stable: the drain of http://a:4 ends in 20s
 
 mlproxy v1.2.3  revision 7 from the operator, 3m ago, digest d1
 data 127.0.0.1:8080  admin 127.0.0.1:9090
@@ -83,6 +85,7 @@ POOL    BALANCE      ENDPOINT    FIT           IN FLIGHT
 next                 http://a:3  probes: down  0
 stable  round_robin  http://a:1  yes           2
                      http://a:2  breaker open  1
+                     http://a:4  drained       0
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

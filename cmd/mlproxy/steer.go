@@ -168,39 +168,84 @@ func (c *rollbackCmd) Run(t *terminal) error {
 		})
 }
 
+// drainable is the pool or the endpoint that a command drains or undrains.
+type drainable struct {
+	What string `arg:"" name:"pool|endpoint" help:"The pool's name, or an endpoint as status shows it: URL or host:port."`
+}
+
+// isEndpoint tells endpoints from pools, whose names have no colon.
+func (d *drainable) isEndpoint() bool { return strings.Contains(d.What, ":") }
+
+// is reports whether the endpoint is the one at that URL.
+func (d *drainable) is(url string) bool {
+	return url == d.What || strings.TrimPrefix(url, "http://") == d.What
+}
+
 type drainCmd struct {
-	Pool string `arg:"" help:"The pool's name."`
+	drainable
 	lasting
+	Force bool `help:"Drain an endpoint even if its pool has traffic and no other endpoint."`
 	reason
 	remote
 }
 
 // Run drains.
 func (c *drainCmd) Run(t *terminal) error {
-	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason},
-		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
-			return to.Drain(ctx, change, c.Pool)
-		}, func(now *admin.Status) {
-			fmt.Fprintf(t.Out, "%s is drained (revision %d)\n", c.Pool, now.Number)
-			sayRoutes(t, now, c.Pool)
-		})
+	do := (*admin.Client).Drain
+	if c.isEndpoint() {
+		do = (*admin.Client).DrainEndpoint
+	} else if c.Force {
+		return usage(errors.New("--force is for endpoints; to drain a pool with all the traffic, move the traffic first: mlproxy split, mlproxy switch"))
+	}
+	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason, Force: c.Force}, c.by(do), func(now *admin.Status) {
+		fmt.Fprintf(t.Out, "%s is drained (revision %d)\n", c.What, now.Number)
+		c.sayLeft(t, now)
+	})
 }
 
 type undrainCmd struct {
-	Pool string `arg:"" help:"The pool's name."`
+	drainable
 	reason
 	remote
 }
 
 // Run undrains.
 func (c *undrainCmd) Run(t *terminal) error {
-	return c.change(t, control.Change{Reason: c.Reason},
-		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
-			return to.Undrain(ctx, change, c.Pool)
-		}, func(now *admin.Status) {
-			fmt.Fprintf(t.Out, "%s is drained no more (revision %d)\n", c.Pool, now.Number)
-			sayRoutes(t, now, c.Pool)
-		})
+	do := (*admin.Client).Undrain
+	if c.isEndpoint() {
+		do = (*admin.Client).UndrainEndpoint
+	}
+	return c.change(t, control.Change{Reason: c.Reason}, c.by(do), func(now *admin.Status) {
+		fmt.Fprintf(t.Out, "%s is drained no more (revision %d)\n", c.What, now.Number)
+		c.sayLeft(t, now)
+	})
+}
+
+// by is the change that do makes to what was named.
+func (d *drainable) by(do func(*admin.Client, context.Context, control.Change, string) (control.Revision, error)) changing {
+	return func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
+		return do(to, ctx, change, d.What)
+	}
+}
+
+// sayLeft says what routes do that have the pool, or how many endpoints take requests in the pools that have the endpoint.
+func (d *drainable) sayLeft(t *terminal, now *admin.Status) {
+	if !d.isEndpoint() {
+		sayRoutes(t, now, d.What)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.Pools)) {
+		has, left, all := false, 0, now.Pools[name].Endpoints
+		for _, e := range all {
+			has = has || d.is(e.URL)
+			if e.Drained == nil {
+				left++
+			}
+		}
+		if has {
+			fmt.Fprintf(t.Out, "pool %s: %d of %d endpoints take requests\n", name, left, len(all))
+		}
+	}
 }
 
 // sayRoutes says what routes do, one a line: those that have the pool, or all when it is empty.
