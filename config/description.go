@@ -11,12 +11,12 @@ import (
 
 // Features in the making: their keys are known, but refused until the line here says true.
 const (
-	healthWorks    = true  // health_check, breaker, panic_threshold, slow_start, weight
-	failoverWorks  = true  // failover
-	retryWorks     = true  // retry.on: reset, timeout, 502, 503, 504
-	queueWorks     = true  // max_in_flight of pools and in limits, queue
-	accessLogWorks = true  // log.access
-	tracingWorks   = false // tracing
+	healthWorks    = true // health_check, breaker, panic_threshold, slow_start, weight
+	failoverWorks  = true // failover
+	retryWorks     = true // retry.on: reset, timeout, 502, 503, 504
+	queueWorks     = true // max_in_flight of pools and in limits, queue
+	accessLogWorks = true // log.access
+	tracingWorks   = true // tracing
 )
 
 const (

@@ -59,8 +59,10 @@ type Access struct {
 
 // New makes an access log that writes nothing until Run.
 func New(o Options) *Access {
-	return &Access{opt: o, full: make(chan struct{}, 1), reopen: make(chan struct{}, 1), out: output{to: o.Stderr}}
+	return &Access{opt: o, full: make(chan struct{}, 1), reopen: make(chan struct{}, 1), out: output{to: o.Stderr}, trouble: accessTrouble}
 }
+
+var accessTrouble = trouble{what: "the access log cannot be written as it should", over: "the access log is written as it should again"}
 
 // Wants says whether an exchange that ended like this is to be offered: every error, and a share of the rest. It comes before any work.
 func (a *Access) Wants(status int, reason monitor.Reason) bool {

@@ -26,9 +26,16 @@ type Record struct {
 	FailedOverFrom string
 	// Tries counts the endpoints that were tried: more than 1 is a retry, 0 is none.
 	Tries int
+	// Traceparent is what the client says of its trace (W3C Trace Context), as it came; nil when it says nothing.
+	Traceparent []byte
+	// SentAt is when the request went to a model server first; it counts only if Seen.Sent.
+	SentAt time.Time
 	// Seen is what the meter was told.
 	Seen *Observation
 }
 
 // AccessDropped counts lines of the access log that were not written.
 func (r *Registry) AccessDropped(lines int) { r.series.accessDropped.Add(float64(lines)) }
+
+// TraceDropped counts spans that reached no collector.
+func (r *Registry) TraceDropped(spans int) { r.series.traceDropped.Add(float64(spans)) }

@@ -29,7 +29,7 @@ type series struct {
 	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
-	accessDropped                                prometheus.Counter
+	accessDropped, traceDropped                  prometheus.Counter
 }
 
 func newSeries(f factory) series {
@@ -82,6 +82,8 @@ func newSeries(f factory) series {
 			"Connections of clients that were not served.", "reason"),
 		accessDropped: f.counter("access_log_dropped_total",
 			"Lines of the access log that were not written.").WithLabelValues(),
+		traceDropped: f.counter("trace_dropped_total",
+			"Spans that reached no collector.").WithLabelValues(),
 		build: f.gauge("build_info",
 			"1; the labels say what runs.", "version", "revision", "goversion"),
 	}

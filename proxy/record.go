@@ -10,20 +10,50 @@ type Access interface {
 	Offer(*monitor.Record)
 }
 
-// keep offers the finished exchange to the access log, if that wants it.
+// Traces takes evidence of exchanges that are traced. Its methods are called by many at once, and must wait for nothing.
+type Traces interface {
+	// On says whether any exchange may be wanted.
+	On() bool
+	// Wants says whether an exchange with this traceparent is to be offered; trusted says that its client is believed.
+	Wants(traceparent []byte, trusted bool) bool
+	// Offer takes what it wants of a record, and keeps nothing of it.
+	Offer(*monitor.Record)
+}
+
+// keep offers the finished exchange to the access log and to those who trace, if they want it.
 func (x *exchange) keep() {
-	access := x.server.opt.Access
-	if access == nil || !access.Wants(x.seen.Status, x.seen.Reason) {
+	logged, traced := x.logged(), x.traced()
+	if !logged && !traced {
 		return
 	}
+	x.describe()
+	if logged {
+		x.server.opt.Access.Offer(&x.record)
+	}
+	if traced {
+		x.server.opt.Traces.Offer(&x.record)
+	}
+}
+
+func (x *exchange) logged() bool {
+	access := x.server.opt.Access
+	return access != nil && access.Wants(x.seen.Status, x.seen.Reason)
+}
+
+func (x *exchange) traced() bool {
+	traces := x.server.opt.Traces
+	return traces != nil && traces.On() && traces.Wants(x.req.Get("traceparent"), x.trusted)
+}
+
+// describe makes the record of the finished exchange.
+func (x *exchange) describe() {
 	r := &x.record
 	*r = monitor.Record{
 		At: x.began, RequestID: x.id.bytes(), Client: x.clientAddress(),
 		Method: x.req.Method, Host: x.host, Path: x.path, Protocol: x.protocol(), UserAgent: x.req.Get("user-agent"),
-		Tries: x.tries, Seen: &x.seen,
+		Tries: x.tries, Traceparent: x.req.Get("traceparent"), SentAt: x.sent, Seen: &x.seen,
 	}
 	x.retrace(r)
-	access.Offer(r)
 }
 
 // retrace says where the exchange went, as far as it came.

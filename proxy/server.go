@@ -29,6 +29,8 @@ type Options struct {
 	Watch *upstream.Watch
 	// Access keeps evidence of single exchanges; nil when nobody does.
 	Access Access
+	// Traces takes evidence of exchanges that are traced; nil when nobody does.
+	Traces Traces
 }
 
 // Server serves the data listeners.

@@ -33,6 +33,7 @@ type program struct {
 	file   *source.File
 	mirror *shadow.Mirror
 	access *journal.Access
+	traces *journal.Traces
 	proxy  *proxy.Server
 	admin  *admin.Server
 
@@ -61,8 +62,9 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	p.estate.OnHealth = tellHealth(p.log)
 	p.loop = control.New(p.estate, table, p.log)
 	p.access = newAccess(first.Config, table, registry, logTo, p.log)
+	p.traces = newTraces(table, registry, b.Version, p.log)
 	p.proxy = proxy.New(proxy.Options{
-		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access,
+		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
 	})
 	if err := p.loop.Begin(first); err != nil {
 		return nil, invalid(err)
@@ -117,7 +119,7 @@ func (p *program) bound() admin.Listen {
 }
 
 // run serves until stop ends or a part fails; then everything ends in turn: new connections, exchanges, shadows, the admin
-// listener, the loop and the access log.
+// listener, the loop, the access log and what is traced.
 func (p *program) run(stop context.Context) error {
 	work, end := context.WithCancel(context.Background())
 	defer end()
@@ -127,6 +129,7 @@ func (p *program) run(stop context.Context) error {
 	parts.Go(func() error { return p.file.Watch(work, p.log, into(work, updates)) })
 	parts.Go(func() error { p.estate.Endpoints.Run(work); return nil })
 	parts.Go(func() error { p.access.Run(work); return nil })
+	parts.Go(func() error { p.traces.Run(work); return nil })
 	for _, ln := range p.data {
 		parts.Go(func() error { return p.proxy.Serve(ln) })
 	}
