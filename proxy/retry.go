@@ -18,10 +18,10 @@ const maxDetours = 8
 
 // mayRetry says whether err allows another try, and takes it from the route's budget.
 func (x *exchange) mayRetry(err error) bool {
-	switch err {
-	case errStatus:
+	if err == errStatus {
 		return true // as mayRetryStatus has said
-	case upstream.ErrOpen:
+	}
+	if err == upstream.ErrOpen {
 		x.tries--
 		x.detours++
 		return x.detours <= maxDetours
