@@ -75,6 +75,14 @@ func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
 
 var crlf = []byte("\r\n")
 
+// leave takes enter back, once: before the last of the answer is written, since its reader may send the next request at once.
+func (x *exchange) leave() {
+	if x.entered {
+		x.entered = false
+		x.server.inFlight.Add(-1)
+	}
+}
+
 // abandon ends an exchange whose client left.
 func (x *exchange) abandon() bool {
 	x.conn.closing = true

@@ -94,9 +94,7 @@ func (x *exchange) serve() {
 // end counts the exchange and lets its connection go on, or not.
 func (x *exchange) end() {
 	x.conn.busy.Store(0)
-	if x.entered {
-		x.server.inFlight.Add(-1)
-	}
+	x.leave()
 	if x.seen.Status == 0 {
 		return // nothing came that was a request
 	}

@@ -122,6 +122,7 @@ func (x *exchange) flush() error {
 
 func (x *exchange) finishAnswer() error {
 	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	x.leave()
 	err := x.written(x.out.end(x.ansBody.Trailer()))
 	x.conn.wire.WriteWithin(0)
 	return err

@@ -116,6 +116,7 @@ func (x *exchange) refuse(reason monitor.Reason, detail string) bool {
 func (x *exchange) sendOwn(answer []byte) {
 	x.out.buf = answer
 	x.conn.wire.WriteWithin(defaultBodyIdle)
+	x.leave()
 	if x.out.flush() != nil {
 		x.conn.closing = true
 	}
