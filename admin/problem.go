@@ -55,6 +55,7 @@ var meanings = []struct {
 	{control.ErrUnknownRevision, http.StatusNotFound, "unknown_revision"},
 	{control.ErrNoOverride, http.StatusNotFound, "no_override"},
 	{control.ErrUnfit, http.StatusConflict, "unfit"},
+	{control.ErrLastFit, http.StatusConflict, "last_fit"},
 	{control.ErrNoPrevious, http.StatusConflict, "no_previous"},
 	{control.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{control.ErrNotStored, http.StatusInsufficientStorage, "not_stored"},

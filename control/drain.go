@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mlproxy/config"
+	"mlproxy/router"
 )
 
 // A drained pool gets no new requests: in every split it has the weight 0, whatever file and overrides say, until it is undrained.
@@ -30,9 +31,52 @@ func (l *Loop) Undrain(ctx context.Context, c Change, pool string) (Revision, er
 }
 
 // DrainEndpoint takes an endpoint, a URL or host:port, out of the new traffic of every pool. It is refused, unless forced, where a pool
-// with traffic would be left with drained endpoints only. Change.Route is not looked at.
+// with traffic would be left with drained endpoints only, or without a fit one. Change.Route is not looked at.
 func (l *Loop) DrainEndpoint(ctx context.Context, c Change, endpoint string) (Revision, error) {
-	return l.takeOut(ctx, c, func(s *state) (string, error) { return s.endpoint(endpoint) })
+	return l.takeOut(ctx, c, func(s *state) (string, error) {
+		url, err := s.endpoint(endpoint)
+		if err == nil && !c.Force {
+			err = s.leavesFit(url)
+		}
+		return url, err
+	})
+}
+
+// leavesFit is nil when every pool with traffic that is fit now stays so without the endpoint. Where drained endpoints only would be
+// left, that is for the drain itself to say.
+func (s *state) leavesFit(url string) error {
+	for _, r := range s.table.Routes() {
+		for _, v := range r.Versions {
+			if v.Share == 0 || !v.Pool.Fit() {
+				continue
+			}
+			others, fit := s.others(v.Pool, url)
+			if others > 0 && fit == 0 {
+				return fmt.Errorf("%w: pool %q has traffic, and of its other endpoints none is fit; mend one of them first, or force the drain",
+					ErrLastFit, v.Pool.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// others counts the endpoints of a pool that has url, beside it and beside what is drained, and those of them that are fit.
+func (s *state) others(p *router.Pool, url string) (others, fit int) {
+	has := false
+	for _, e := range p.Endpoints {
+		if e.URL() == url {
+			has = true
+		} else if s.drained(e.URL()) == nil {
+			others++
+			if e.Health().Fit() {
+				fit++
+			}
+		}
+	}
+	if !has {
+		return 0, 0
+	}
+	return others, fit
 }
 
 // UndrainEndpoint gives a drained endpoint its traffic back.

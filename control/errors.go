@@ -14,6 +14,8 @@ var (
 	ErrUnknownRevision = errors.New("unknown revision")
 	// ErrUnfit: the pool to switch to cannot be reached.
 	ErrUnfit = errors.New("nothing was switched")
+	// ErrLastFit: what was to be drained is the last fit endpoint of a pool with traffic.
+	ErrLastFit = errors.New("nothing was drained")
 	// ErrStale: the config has changed since the caller looked at it.
 	ErrStale = errors.New("the config has changed meanwhile")
 	// ErrNoPrevious: there is nothing to roll back to.

@@ -385,6 +385,26 @@ func TestDrainOfAnEndpoint(t *testing.T) {
 	}
 }
 
+// The last endpoint that answers is not drained by mistake, though another one stands beside it.
+func TestTheLastFitEndpointIsNotDrained(t *testing.T) {
+	d := newDesk(t)
+	d.expect("file", d.reloadFile(d.pair(), nil), nil, "iris", "2 file canary: 5, stable: 95")
+	broken := errors.New("broken")
+	for range 5 {
+		_ = pool(d.router.Table(), "blue").Endpoints[1].Health().Do(func(*health.Trial) error { return broken })
+	}
+	drain := func(force bool) error {
+		_, err := d.DrainEndpoint(t.Context(), Change{Force: force}, "http://127.0.0.1:4")
+		return err
+	}
+	if err := drain(false); !errors.Is(err, ErrLastFit) || d.outNow() != "" {
+		t.Errorf("%v, out are %q", err, d.outNow())
+	}
+	if err := drain(true); err != nil || d.outNow() != "blue http://127.0.0.1:4" {
+		t.Errorf("forced: %v, out are %q", err, d.outNow())
+	}
+}
+
 // One endpoint of several pools is one model server.
 func TestAnEndpointIsDrainedInAllItsPools(t *testing.T) {
 	d := newDesk(t)
