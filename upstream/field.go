@@ -55,71 +55,42 @@ func (k Kind) Credential() bool { return k == Authorization || k == Cookie }
 // single says that a second field of the kind makes the message ambiguous.
 func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
 
-func kindOf(name []byte) Kind {
-	switch len(name) {
-	case 2:
-		return either(name, "te", TE)
-	case 3:
-		return either(name, "via", Via)
-	case 4:
-		return either(name, "host", Host)
-	case 6:
-		if k := either(name, "expect", Expect); k != Other {
-			return k
-		}
-		return either(name, "cookie", Cookie)
-	case 7:
-		if k := either(name, "upgrade", Upgrade); k != Other {
-			return k
-		}
-		return either(name, "trailer", Trailer)
-	case 10:
-		if k := either(name, "connection", Connection); k != Other {
-			return k
-		}
-		return either(name, "keep-alive", KeepAlive)
-	case 13:
-		return either(name, "authorization", Authorization)
+// named are the names of the kinds, in lower case, by their length: few share one.
+var named = func() (t [20][]struct {
+	name string
+	kind Kind
+}) {
+	for name, kind := range map[string]Kind{
+		"host": Host, "content-length": ContentLength, "transfer-encoding": TransferEncoding, "connection": Connection,
+		"keep-alive": KeepAlive, "proxy-connection": ProxyConnection, "proxy-authorization": ProxyAuthorization, "te": TE,
+		"trailer": Trailer, "upgrade": Upgrade, "expect": Expect, "via": Via, "x-forwarded-for": ForwardedFor,
+		"x-forwarded-proto": ForwardedProto, "x-forwarded-host": ForwardedHost, "x-request-id": RequestID,
+		"authorization": Authorization, "cookie": Cookie, "max-forwards": MaxForwards,
+	} {
+		t[len(name)] = append(t[len(name)], struct {
+			name string
+			kind Kind
+		}{name, kind})
 	}
-	return kindOfLong(name)
-}
+	return t
+}()
 
-func kindOfLong(name []byte) Kind {
-	if len(name) > 10 && equalFold(name[:10], "x-mlproxy-") {
+func kindOf(name []byte) Kind {
+	if len(name) < len(named) {
+		for _, n := range named[len(name)] {
+			if equalFold(name, n.name) {
+				return n.kind
+			}
+		}
+	}
+	if len(name) >= len(ours) && equalFold(name[:len(ours)], ours) {
 		return MLProxy
 	}
-	switch len(name) {
-	case 12:
-		if k := either(name, "max-forwards", MaxForwards); k != Other {
-			return k
-		}
-		return either(name, "x-request-id", RequestID)
-	case 14:
-		return either(name, "content-length", ContentLength)
-	case 15:
-		return either(name, "x-forwarded-for", ForwardedFor)
-	case 16:
-		if k := either(name, "x-forwarded-host", ForwardedHost); k != Other {
-			return k
-		}
-		return either(name, "proxy-connection", ProxyConnection)
-	case 17:
-		if k := either(name, "x-forwarded-proto", ForwardedProto); k != Other {
-			return k
-		}
-		return either(name, "transfer-encoding", TransferEncoding)
-	case 19:
-		return either(name, "proxy-authorization", ProxyAuthorization)
-	}
 	return Other
 }
 
-func either(name []byte, is string, k Kind) Kind {
-	if equalFold(name, is) {
-		return k
-	}
-	return Other
-}
+// ours begins the names of fields that are between proxies and those they trust.
+const ours = "x-mlproxy-"
 
 // equalFold says that b is s, whatever its ASCII case; s is lower-case.
 func equalFold(b []byte, s string) bool {
