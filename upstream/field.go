@@ -55,11 +55,13 @@ func (k Kind) Credential() bool { return k == Authorization || k == Cookie }
 // single says that a second field of the kind makes the message ambiguous.
 func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
 
-// named are the names of the kinds, in lower case, by their length: few share one.
-var named = func() (t [20][]struct {
+type namedKind struct {
 	name string
 	kind Kind
-}) {
+}
+
+// named are the names of the kinds, in lower case, by their length: few share one.
+var named = func() (t [20][]namedKind) {
 	for name, kind := range map[string]Kind{
 		"host": Host, "content-length": ContentLength, "transfer-encoding": TransferEncoding, "connection": Connection,
 		"keep-alive": KeepAlive, "proxy-connection": ProxyConnection, "proxy-authorization": ProxyAuthorization, "te": TE,
@@ -67,10 +69,7 @@ var named = func() (t [20][]struct {
 		"x-forwarded-proto": ForwardedProto, "x-forwarded-host": ForwardedHost, "x-request-id": RequestID,
 		"authorization": Authorization, "cookie": Cookie, "max-forwards": MaxForwards,
 	} {
-		t[len(name)] = append(t[len(name)], struct {
-			name string
-			kind Kind
-		}{name, kind})
+		t[len(name)] = append(t[len(name)], namedKind{name, kind})
 	}
 	return t
 }()
