@@ -3,7 +3,6 @@ package control
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/health"
+	"mlproxy/modeltest"
 )
 
 // bubble runs a loop whose clock is the test's. Nothing can be reached in it.
@@ -128,12 +128,12 @@ func (d *desk) green(active, address string) *config.Config {
 
 func TestASwitchOfTheFileWaitsForItsPool(t *testing.T) {
 	d := newDesk(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, open, give, err := modeltest.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := "http://" + ln.Addr().String()
-	_ = ln.Close()
+	defer give()
+	address := "http://" + port
 
 	d.expect("held", d.reloadFile(d.green("green", address), nil), nil, "search", "2 file blue")
 	p := d.Status().Routes["search"].BlueGreen.Pending
@@ -149,8 +149,9 @@ func TestASwitchOfTheFileWaitsForItsPool(t *testing.T) {
 		t.Errorf("pending since %v, then %v", p.Since, again.Since)
 	}
 
-	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {
-		t.Skip("somebody took the port: ", err)
+	ln, err := open()
+	if err != nil {
+		t.Fatal(err)
 	}
 	defer ln.Close()
 	d.await("search", "4 file green")

@@ -285,7 +285,7 @@ func TestCompletion(t *testing.T) {
 func TestCompletionInBash(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("there is no bash")
+		t.Fatal("bash is needed to test its completion; install bash: ", err)
 	}
 	script := `source <(mlproxy completion bash); COMP_WORDS=(mlproxy switch search ""); COMP_CWORD=3; _mlproxy; echo "${COMPREPLY[*]}"`
 	c := exec.Command(bash, "-c", script)

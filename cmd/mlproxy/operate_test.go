@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 
 	"mlproxy/admin"
 	"mlproxy/control"
+	"mlproxy/modeltest"
 )
 
 // state is the folder of the overrides.
@@ -176,12 +176,11 @@ func TestPlanOfARunningProxy(t *testing.T) {
 
 func TestAPendingSwitch(t *testing.T) {
 	f := serve(t, nil)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, open, give, err := modeltest.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := ln.Addr().String()
-	_ = ln.Close()
+	defer give()
 	f.write(strings.Replace(routes, "green: green, active", "green: late, active", 1))
 	written, err := os.ReadFile(f.config)
 	if err != nil {
@@ -204,8 +203,9 @@ func TestAPendingSwitch(t *testing.T) {
 	if metrics := f.get("http://" + f.admin + "/metrics"); !strings.Contains(metrics, `mlproxy_switch_pending{route="search"} 1`) {
 		t.Error("the gauge does not show it")
 	}
-	if ln, err = net.Listen("tcp", address); err != nil {
-		t.Skip("somebody took the port: ", err)
+	ln, err := open()
+	if err != nil {
+		t.Fatal(err)
 	}
 	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "late") })}
 	var serving sync.WaitGroup
@@ -348,7 +348,7 @@ func openTerminal(t *testing.T) (screen, line *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("there are no pseudo-terminals here: ", err)
+		t.Fatal("a terminal is needed to test what is drawn on one; mount devpts: ", err)
 	}
 	t.Cleanup(func() { _ = screen.Close() })
 	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
