@@ -2,22 +2,11 @@ package config
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 )
 
 // This file is the description of config.yaml: every key, its default and what it means. The reader, the JSON Schema and
 // the reference page docs/config.md all come from it.
-
-// Features in the making: their keys are known, but refused until the line here says true.
-const (
-	healthWorks    = true // health_check, breaker, panic_threshold, slow_start, weight
-	failoverWorks  = true // failover
-	retryWorks     = true // retry.on: reset, timeout, 502, 503, 504
-	queueWorks     = true // max_in_flight of pools and in limits, queue
-	accessLogWorks = true // log.access
-	tracingWorks   = true // tracing
-)
 
 const (
 	gib      = 1 << 30
@@ -41,8 +30,8 @@ var document = section("config", nil,
 	later[Config]("allow_endpoints", "Which endpoints Consul or the API may name."),
 	key("log", logging, func(c *Config) *Log { return &c.Log }, "{}",
 		"The log of changes and faults, on standard error."),
-	until(tracingWorks, key("tracing", pointer(tracing), func(c *Config) **Tracing { return &c.Tracing }, "",
-		"Where spans of exchanges are sent; absent: nowhere.")),
+	key("tracing", pointer(tracing), func(c *Config) **Tracing { return &c.Tracing }, "",
+		"Where spans of exchanges are sent; absent: nowhere."),
 	key("admin", admin, func(c *Config) *Admin { return &c.Admin }, "{}",
 		"The listener people see and steer through."),
 	laterOnByDefault[Config]("consul", "Desired state and endpoints from Consul."),
@@ -70,8 +59,8 @@ var limits = section("limits", nil,
 		"Time for a request's head to arrive, from its first byte; above it 408."),
 	key("idle_timeout", positive, func(l *Limits) *time.Duration { return &l.IdleTimeout }, "75s",
 		"Time a client connection may stay open without a request."),
-	until(queueWorks, key("max_in_flight", whole(0, mostInts), func(l *Limits) *int { return &l.MaxInFlight }, "0",
-		"Exchanges running at once; above it 503. 0 is no limit.")),
+	key("max_in_flight", whole(0, mostInts), func(l *Limits) *int { return &l.MaxInFlight }, "0",
+		"Exchanges running at once; above it 503. 0 is no limit."),
 )
 
 var shutdown = section("shutdown", nil,
@@ -86,19 +75,19 @@ var logging = section("log", nil,
 		"The least important messages that are written."),
 	key("format", word([]string{"text", "json"}), func(l *Log) *string { return &l.Format }, "text",
 		"One line of key=value pairs, or one JSON object a line."),
-	idleUntil(accessLogWorks, key("access", accessLog, func(l *Log) *Access { return &l.Access }, "{}",
-		"The log of requests.")),
+	key("access", accessLog, func(l *Log) *Access { return &l.Access }, "{}",
+		"The log of requests."),
 )
 
 var accessLog = section("access log", nil,
-	until(accessLogWorks, key("sample", share, func(a *Access) *float64 { return &a.Sample }, "0%",
-		"Share of the requests that are logged beside errors, which all are; with 0% and no `file` nothing is.")),
-	idleUntil(accessLogWorks, key("file", filePath, func(a *Access) *string { return &a.File }, `""`,
-		"Where the access log is written; empty is standard error. A relative path starts at the folder of this file.")),
-	idleUntil(accessLogWorks, key("max_size", size(0, int64(1024*gib)), func(a *Access) *int64 { return &a.MaxSize }, "100MiB",
-		"Bytes above which the file is renamed and a new one begun; 0B leaves that to others (SIGUSR1 reopens the file).")),
-	idleUntil(accessLogWorks, key("keep", whole(0, 10_000), func(a *Access) *int { return &a.Keep }, "5",
-		"Renamed files that are kept; older ones are removed.")),
+	key("sample", share, func(a *Access) *float64 { return &a.Sample }, "0%",
+		"Share of the requests that are logged beside errors, which all are; with 0% and no `file` nothing is."),
+	key("file", filePath, func(a *Access) *string { return &a.File }, `""`,
+		"Where the access log is written; empty is standard error. A relative path starts at the folder of this file."),
+	key("max_size", size(0, int64(1024*gib)), func(a *Access) *int64 { return &a.MaxSize }, "100MiB",
+		"Bytes above which the file is renamed and a new one begun; 0B leaves that to others (SIGUSR1 reopens the file)."),
+	key("keep", whole(0, 10_000), func(a *Access) *int { return &a.Keep }, "5",
+		"Renamed files that are kept; older ones are removed."),
 )
 
 var tracing = section("tracing", nil,
@@ -129,30 +118,30 @@ var pool = section("pool", nil,
 		"Time to open a connection to an endpoint."),
 	key("max_connections", whole(1, mostInts), func(p *Pool) *int { return &p.MaxConnections }, "512",
 		"Connections to one endpoint."),
-	until(queueWorks, key("max_in_flight", whole(0, mostInts), func(p *Pool) *int { return &p.MaxInFlight }, "0",
-		"Requests running on one endpoint; above it they queue, or get 503. 0 is no limit.")),
-	idleUntil(queueWorks, key("queue", queue, func(p *Pool) *Queue { return &p.Queue }, "{}",
-		"Where requests wait when every endpoint is full.")),
-	until(healthWorks, key("health_check", orOff(pointer(healthCheck)), func(p *Pool) **HealthCheck { return &p.HealthCheck }, "",
-		"Active probes of the endpoints; absent or `false`: none.")),
-	until(healthWorks, key("breaker", breaker, func(p *Pool) *Breaker { return &p.Breaker }, "{}",
-		"Passive health: when an endpoint's own answers take it out, and for how long.")),
-	until(healthWorks, key("panic_threshold", share, func(p *Pool) *float64 { return &p.PanicThreshold }, "0%",
-		"At or below this share of fit endpoints all are used; 0% is only when none is fit.")),
+	key("max_in_flight", whole(0, mostInts), func(p *Pool) *int { return &p.MaxInFlight }, "0",
+		"Requests running on one endpoint; above it they queue, or get 503. 0 is no limit."),
+	key("queue", queue, func(p *Pool) *Queue { return &p.Queue }, "{}",
+		"Where requests wait when every endpoint is full."),
+	key("health_check", orOff(pointer(healthCheck)), func(p *Pool) **HealthCheck { return &p.HealthCheck }, "",
+		"Active probes of the endpoints; absent or `false`: none."),
+	key("breaker", breaker, func(p *Pool) *Breaker { return &p.Breaker }, "{}",
+		"Passive health: when an endpoint's own answers take it out, and for how long."),
+	key("panic_threshold", share, func(p *Pool) *float64 { return &p.PanicThreshold }, "0%",
+		"At or below this share of fit endpoints all are used; 0% is only when none is fit."),
 	key("host", hostHeader, func(p *Pool) *string { return &p.Host }, `""`,
 		"The Host header sent to the endpoints; empty keeps the client's."),
 	key("on_client_gone", word([]string{"cancel", "drain"}), func(p *Pool) *string { return &p.OnClientGone }, "cancel",
 		"When the client leaves early: `cancel` closes the connection to the endpoint, `drain` lets it finish so that the connection stays usable."),
-	until(healthWorks, key("slow_start", notNegative, func(p *Pool) *time.Duration { return &p.SlowStart }, "0s",
-		"Time over which an endpoint that became fit rises to its full share; 0s is at once.")),
+	key("slow_start", notNegative, func(p *Pool) *time.Duration { return &p.SlowStart }, "0s",
+		"Time over which an endpoint that became fit rises to its full share; 0s is at once."),
 	later[Pool]("tls", "TLS towards the endpoints.", "ca_file", "server_name", "cert_file", "key_file"),
 )
 
 var queue = section("queue", nil,
-	until(queueWorks, key("size", whole(0, mostInts), func(q *Queue) *int { return &q.Size }, "0",
-		"Requests waiting for an endpoint of the pool; above it 503. 0: nobody waits.")),
-	idleUntil(queueWorks, key("timeout", positive, func(q *Queue) *time.Duration { return &q.Timeout }, "100ms",
-		"Time a request may wait; then 503.")),
+	key("size", whole(0, mostInts), func(q *Queue) *int { return &q.Size }, "0",
+		"Requests waiting for an endpoint of the pool; above it 503. 0: nobody waits."),
+	key("timeout", positive, func(q *Queue) *time.Duration { return &q.Timeout }, "100ms",
+		"Time a request may wait; then 503."),
 )
 
 var healthCheck = section("health_check", nil,
@@ -198,9 +187,8 @@ var breaker = section("breaker", nil,
 var endpointSection = section("endpoint", nil,
 	required(key("url", endpointURL, func(e *Endpoint) *string { return &e.URL }, "",
 		"http://host:port of the model server, nothing behind it.")),
-	key("weight", either(healthWorks, endpointWeight, narrow(amount, onlyOne)), func(e *Endpoint) *float64 { return &e.Weight }, "1",
-		either(healthWorks, "Its requests, compared to those of the pool's other endpoints: 2 gets twice as many as 1.",
-			"Share of the pool's requests; only 1 is available yet.")),
+	key("weight", endpointWeight, func(e *Endpoint) *float64 { return &e.Weight }, "1",
+		"Its requests, compared to those of the pool's other endpoints: 2 gets twice as many as 1."),
 )
 
 var route = section("route", oneDivision,
@@ -227,8 +215,8 @@ var route = section("route", oneDivision,
 		"Time of the whole exchange; 0s is no limit."),
 	key("retry", retry, func(r *Route) *Retry { return &r.Retry }, "{}",
 		"When a request may be sent to a second endpoint."),
-	until(failoverWorks, key("failover", listOf(poolName, 0), func(r *Route) *[]string { return &r.Failover }, "[]",
-		"Pools tried, in this order, when the chosen one has no fit endpoint.")),
+	key("failover", listOf(poolName, 0), func(r *Route) *[]string { return &r.Failover }, "[]",
+		"Pools tried, in this order, when the chosen one has no fit endpoint."),
 	ignored[Route]("inspect", section("inspection", nil,
 		later[struct{}]("sample", "Share of the exchanges whose bodies are looked into."),
 		ignored[struct{}]("max_body", size(1, int64(1024*gib)), "", "Bytes of a body that are looked into."),
@@ -286,16 +274,14 @@ var shadow = section("shadow", nil,
 	later[Shadow]("noise_probe", "Share of the requests sent to one version twice, to learn how much it differs from itself."),
 )
 
-var retryNow, retryLater = []string{"connect", "stale"}, []string{"reset", "timeout", "502", "503", "504"}
-
 var retry = section("retry", nil,
 	key("attempts", extraTries, func(r *Retry) *int { return &r.Attempts }, "1",
 		"Extra tries, at most 2; 0 never retries."),
-	key("on", listOf(either(retryWorks, word(slices.Concat(retryNow, retryLater)), word(retryNow, retryLater...)), 0),
+	key("on", listOf(word([]string{"connect", "stale", "reset", "timeout", "502", "503", "504"}), 0),
 		func(r *Retry) *[]string { return &r.On }, "[connect, stale]",
-		"`connect`: nothing was sent, any method. `stale`: a reused connection closed before a byte of answer, only `methods`."+
-			either(retryWorks, " `reset`: a connection broke before the answer's head. `timeout`: no head came in time. "+
-				"`502`, `503`, `504`: the model server's own answer. These too only `methods`.", "")),
+		"`connect`: nothing was sent, any method. `stale`: a reused connection closed before a byte of answer, only `methods`. "+
+			"`reset`: a connection broke before the answer's head. `timeout`: no head came in time. "+
+			"`502`, `503`, `504`: the model server's own answer. These too only `methods`."),
 	key("budget", share, func(r *Retry) *float64 { return &r.Budget }, "20%",
 		"Retries may be at most this share of the requests."),
 	key("min_per_second", amount, func(r *Retry) *float64 { return &r.MinPerSecond }, "3",

@@ -59,42 +59,6 @@ func ignored[T, V any](name string, k kind[V], initial, doc string) field[T] {
 	return f
 }
 
-// until keeps a key from being used before its feature works: only values that switch it off are taken, and the default
-// stands.
-func until[T any](works bool, f field[T]) field[T] {
-	if works {
-		return f
-	}
-	refusal := offValue(isOff, offSchema, nil)
-	if f.shape.keys != nil {
-		refusal = offValue(isAbsent, absentSchema, nil)
-	}
-	f.off, f.initial, f.shape, f.show = true, "", &refusal.shape, nil
-	f.read = func(r *reader, n *node, path string, into *T) {
-		refusal.read(r, n, path)
-		if f.absent != nil {
-			f.absent(r, path, into)
-		}
-	}
-	return f
-}
-
-// idleUntil is for a key that does no harm before its feature works, as it only matters beside one that is refused.
-func idleUntil[T any](works bool, f field[T]) field[T] {
-	if !works {
-		f.off, f.initial, f.show = true, "", nil
-	}
-	return f
-}
-
-// either is then once a feature works, and now as long as it does not.
-func either[V any](works bool, then, now V) V {
-	if works {
-		return then
-	}
-	return now
-}
-
 // later is a key whose feature is not available yet: only values that switch the feature off are taken. Its own keys
 // are named so that a typing slip in them is seen.
 func later[T any](name, doc string, keys ...string) field[T] {

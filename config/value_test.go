@@ -293,13 +293,11 @@ func TestLoad(t *testing.T) {
 	if _, err := Load(filepath.Join(folder, "missing.yaml")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a missing file: %v", err)
 	}
-	if features["access_log"] {
-		const place = "; name a file in a folder that exists"
-		f("version: 1\nlog: {access: {sample: 1%, file: access.log}}\n", "")
-		f("version: 1\nlog: {access: {sample: 0%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+place)
-		f("version: 1\nlog: {access: {sample: 1%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+place)
-		f("version: 1\nlog: {access: {sample: 1%, file: .}}\n", "config.yaml:2:34: log.access.file: "+folder+" is a folder"+place)
-	}
+	const existing = "; name a file in a folder that exists"
+	f("version: 1\nlog: {access: {sample: 1%, file: access.log}}\n", "")
+	f("version: 1\nlog: {access: {sample: 0%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+existing)
+	f("version: 1\nlog: {access: {sample: 1%, file: logs/access.log}}\n", "config.yaml:2:34: log.access.file: stat logs: no such file or directory"+existing)
+	f("version: 1\nlog: {access: {sample: 1%, file: .}}\n", "config.yaml:2:34: log.access.file: "+folder+" is a folder"+existing)
 	c, err := Load(write("config.yaml", "version: 1\nadmin: {token_file: token}\nstate_dir: /var/x\n"))
 	if err != nil || c.Admin.TokenFile != filepath.Join(folder, "token") || c.StateDir != "/var/x" {
 		t.Errorf("paths do not start at the file's folder: %v %v", c, err)

@@ -312,10 +312,3 @@ func receiver(s string) (string, problem) {
 	}
 	return u.String(), problem{}
 }
-
-func onlyOne(weight float64) (float64, problem) {
-	if weight != 1 {
-		return 0, problem{fmt.Sprintf("is %g, and other weights than 1 are not available yet", weight), "remove it"}
-	}
-	return weight, problem{}
-}
