@@ -59,6 +59,7 @@ var meanings = []struct {
 	{control.ErrNoPrevious, http.StatusConflict, "no_previous"},
 	{control.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{control.ErrNotStored, http.StatusInsufficientStorage, "not_stored"},
+	{control.ErrHandover, http.StatusServiceUnavailable, "draining"},
 	{control.ErrStopped, http.StatusServiceUnavailable, "stopping"},
 }
 

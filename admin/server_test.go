@@ -497,7 +497,7 @@ routes:
 
 func TestAFullDisk(t *testing.T) {
 	d := open(t, "")
-	if err := os.WriteFile(filepath.Join(filepath.Dir(d.token), "state"), nil, 0o600); err != nil {
+	if err := os.Symlink("/dev/full", filepath.Join(filepath.Dir(d.token), "state", "overrides.json.next")); err != nil {
 		t.Fatal(err)
 	}
 	d.expect(507, "not_stored", "PUT", splitPath, `{"a": 1, "b": 1}`)

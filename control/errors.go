@@ -24,6 +24,10 @@ var (
 	ErrNoOverride = errors.New("no override to remove")
 	// ErrNotStored: the change could not be written to state_dir. It is not in force either, lest it vanish with a restart.
 	ErrNotStored = errors.New("nothing was changed, because the change cannot be stored")
+	// ErrInUse: another process writes to state_dir.
+	ErrInUse = errors.New("the state is in use")
+	// ErrHandover: another process is taking over, and must find the state as it is now.
+	ErrHandover = errors.New("mlproxy is being replaced by a new process; send the change again in a moment")
 	// ErrStopped: the loop has ended; mlproxy is stopping.
 	ErrStopped = errors.New("mlproxy is stopping; send the change to another instance, or again after the next start")
 )

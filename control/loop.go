@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,9 @@ type Loop struct {
 	store  *store
 
 	orders  chan order
-	stopped chan struct{} // closed when Run takes no more orders
+	passed  *os.File               // Inherit's
+	holds   chan (<-chan struct{}) // Hold's; each is closed when it is over
+	stopped chan struct{}          // closed when Run takes no more orders
 	state   atomic.Pointer[state]
 	looked  time.Time      // when pools of held switches were last tried; touched by Run alone
 	looking atomic.Bool    // while they are
@@ -31,16 +34,25 @@ type Loop struct {
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
-	return &Loop{estate: estate, router: r, log: log, orders: make(chan order), stopped: make(chan struct{})}
+	return &Loop{
+		estate: estate, router: r, log: log,
+		orders: make(chan order), holds: make(chan (<-chan struct{})), stopped: make(chan struct{}),
+	}
 }
 
 // Begin applies the first config, with what operators had said over it before the last end, so that a table stands before anything
-// listens. Call it once, before Run.
+// listens. Call it once, before Run. ErrInUse says that another process has the config's state_dir.
 func (l *Loop) Begin(first source.Update) error {
 	if first.Err != nil {
 		return first.Err
 	}
 	l.store = newStore(first.Config.StateDir)
+	l.store.lock.inherit(l.passed)
+	if err := l.store.lock.take(); errors.Is(err, ErrInUse) {
+		return err
+	} else if err != nil {
+		l.log.Warn("state_dir cannot be locked, so operators' changes will be refused until it can", "error", err)
+	}
 	start := &state{file: first.Config, reload: Reload{OK: true, At: time.Now()}}
 	if err := l.recall(start); err != nil {
 		return err
@@ -50,6 +62,7 @@ func (l *Loop) Begin(first source.Update) error {
 
 // Run applies updates and operator's commands in turn until ctx ends.
 func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
+	defer l.store.lock.release()
 	defer l.beside.Wait()
 	defer close(l.stopped)
 	alarm := time.NewTimer(0)
@@ -64,6 +77,8 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 		case o := <-l.orders:
 			revision, err := l.obey(&o)
 			o.outcome <- outcome{revision, err}
+		case over := <-l.holds:
+			l.hold(ctx, over)
 		case <-alarm.C:
 			l.wake(ctx, time.Now())
 		}

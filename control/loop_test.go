@@ -38,6 +38,7 @@ type desk struct {
 	up      string // an endpoint that can be reached
 	down    string // and one that cannot
 	dir     string // of the state
+	stop    func() // ends the run
 }
 
 // logged is a log that one writes while others read.
@@ -68,9 +69,12 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// run begins with what there is in the state's folder, and returns what ends it.
+// run begins with what there is in the state's folder, and returns what ends it. The run before ends first: a folder has one writer.
 func (d *desk) run() (stop func()) {
 	d.Helper()
+	if d.stop != nil {
+		d.stop()
+	}
 	d.updates, d.log = make(chan source.Update), new(logged)
 	d.Loop = New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.NewTextHandler(d.log, nil)))
 	if err := d.Begin(source.Update{Origin: "file", Reason: "start", Config: d.config(iris)}); err != nil {
@@ -79,12 +83,13 @@ func (d *desk) run() (stop func()) {
 	ctx, end := context.WithCancel(d.Context())
 	ended, l, updates := make(chan error), d.Loop, d.updates
 	go func() { ended <- l.Run(ctx, updates) }()
-	return sync.OnceFunc(func() {
+	d.stop = sync.OnceFunc(func() {
 		end()
 		if err := <-ended; err != nil {
 			d.Error(err)
 		}
 	})
+	return d.stop
 }
 
 // listening is an endpoint that takes connections while the test runs.

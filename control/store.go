@@ -23,6 +23,7 @@ const storeVersion = 1
 // flushed to the disk, then takes its name. Whatever ends the process, one of the two stands there whole.
 type store struct {
 	path string
+	lock lock   // of the folder; nothing is written without it
 	last []byte // what was stored last; nil before
 }
 
@@ -33,7 +34,9 @@ type stored struct {
 	Overrides json.RawMessage `json:"overrides"`
 }
 
-func newStore(dir string) *store { return &store{path: filepath.Join(dir, storeName)} }
+func newStore(dir string) *store {
+	return &store{path: filepath.Join(dir, storeName), lock: lock{path: filepath.Join(dir, lockName)}}
+}
 
 // load reads what was stored; nothing, if there is no file. A file that cannot be believed is set aside, for people to look at, and
 // named in the error.
@@ -66,7 +69,7 @@ func (s *store) save(said *Overrides) error {
 	if s.last == nil && len(said.Routes)+len(said.Drained) == 0 {
 		return nil // there is nothing to keep, and was nothing
 	}
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	if err := s.lock.take(); err != nil {
 		return err
 	}
 	if err := replace(s.path, src); err != nil {

@@ -25,15 +25,13 @@ import (
 
 func TestOverridesOutliveTheProcess(t *testing.T) {
 	d := newDesk(t)
-	stop := d.run()
 	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 1}), nil, "iris", "2 operator canary: 1, stable: 1")
 	_, err := d.SetActive(t.Context(), Change{Route: "search", Author: "bob", Force: true, TTL: time.Hour}, "green")
 	d.expect("switch", err, nil, "search", "3 operator green")
 	_, err = d.Drain(t.Context(), Change{Author: "bob"}, "canary")
 	d.expect("drain", err, nil, "iris", "4 operator canary: 0, stable: 1")
-	stop()
 
-	stop = d.run()
+	t.Cleanup(d.run())
 	d.expect("after a restart", nil, nil, "search", "1 operator green")
 	s := d.Status()
 	iris, search := s.Routes["iris"].Override, s.Routes["search"].Override
@@ -49,9 +47,8 @@ func TestOverridesOutliveTheProcess(t *testing.T) {
 	d.expect("undrained", err, nil, "iris", "2 operator canary: 1, stable: 1")
 	_, err = d.RemoveOverride(t.Context(), Change{Route: "iris"})
 	d.expect("removed", err, nil, "iris", "3 file canary: 5, stable: 95")
-	stop()
 
-	defer d.run()()
+	t.Cleanup(d.run())
 	d.expect("what was removed stays so", nil, nil, "iris", "1 file canary: 5, stable: 95")
 }
 
@@ -68,9 +65,12 @@ func TestWhatNoLongerFitsIsDropped(t *testing.T) {
 			"http://127.0.0.1:1": {Author: "bob"}, "http://127.0.0.1:9": {}, d.up: {},
 		},
 	}
-	if err := newStore(d.dir).save(&said); err != nil {
+	d.stop()
+	before := newStore(d.dir)
+	if err := before.save(&said); err != nil {
 		t.Fatal(err)
 	}
+	before.lock.release()
 	defer d.run()()
 	d.expect("routes", nil, nil, "search", "1 file blue")
 	d.expect("drains", nil, nil, "iris", "1 operator canary: 0, stable: 95")

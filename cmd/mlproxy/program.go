@@ -66,7 +66,9 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	p.proxy = proxy.New(proxy.Options{
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
 	})
-	if err := p.loop.Begin(first); err != nil {
+	if err := p.loop.Begin(first); errors.Is(err, control.ErrInUse) {
+		return nil, err
+	} else if err != nil {
 		return nil, invalid(err)
 	}
 	if err := p.openAccess(); err != nil {

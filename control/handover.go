@@ -1,0 +1,53 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"os"
+)
+
+// Another process may take over while this one runs: it reads the state while this one changes nothing, and is passed the lock of
+// state_dir, so that at no time two of them write, or a change is made that the other does not know.
+
+// Inherit takes the lock of state_dir from the process before this one; nil when there is none. Call it before Begin.
+func (l *Loop) Inherit(passed *os.File) { l.passed = passed }
+
+// Hold keeps everything as it is until release is called, or the loop ends: operators get ErrHandover, updates wait, nothing expires.
+// It returns the lock of state_dir, for the other process; nil where it could not be locked.
+func (l *Loop) Hold(ctx context.Context) (passed *os.File, release func(), err error) {
+	over := make(chan struct{})
+	select {
+	case l.holds <- over:
+		return l.store.lock.file, func() { close(over) }, nil
+	case <-l.stopped:
+		return nil, nil, ErrStopped
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
+
+// hold refuses orders until the hold is over. That it is over means that nobody took over; who tried may have written, so what is in
+// force is stored again.
+func (l *Loop) hold(ctx context.Context, over <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-l.orders:
+			o.outcome <- outcome{err: ErrHandover}
+		case <-over:
+			l.store.lock.sign()
+			l.store.last = nil
+			now := *l.state.Load()
+			_ = l.tryKeep(&now)
+			l.state.Store(&now)
+			return
+		}
+	}
+}
+
+// Answers says whether the loop still takes orders, if only to refuse them: it is false when ctx ends first.
+func (l *Loop) Answers(ctx context.Context) bool {
+	_, err := l.send(ctx, order{plan: func(*state) (*state, error) { return nil, ErrStale }})
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
