@@ -217,7 +217,7 @@ func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Fault
 		}
 	}
 	faults = append(faults, c.checkFailover(path, r, pools)...)
-	serving := r.serving()
+	serving := r.Serving()
 	for _, pool := range slices.Sorted(maps.Keys(r.Shadow)) {
 		at := path + ".shadow." + pool
 		faults = append(faults, c.checkPool(at, pool, pools)...)
@@ -245,8 +245,8 @@ func (c *Config) checkFailover(path string, r *Route, pools []string) (faults Fa
 	return faults
 }
 
-// serving are the pools clients may get answers of.
-func (r *Route) serving() map[string]bool {
+// Serving are the pools clients may get answers of.
+func (r *Route) Serving() map[string]bool {
 	pools := map[string]bool{}
 	for pool := range r.Split {
 		pools[pool] = true

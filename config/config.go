@@ -126,6 +126,7 @@ type Breaker struct {
 	OpenFor             time.Duration
 	HalfOpenRequests    int   // trials after OpenFor
 	FailureStatus       []int // answers that count as failures
+	ProbeFirst          bool  // a request of mlproxy's own comes before a trial
 }
 
 // Route is what a client asks for and how its traffic is treated.

@@ -180,6 +180,9 @@ var breaker = section("breaker", nil,
 		"Time the endpoint stays out before it is tried again."),
 	key("half_open_requests", whole(1, mostInts), func(b *Breaker) *int { return &b.HalfOpenRequests }, "1",
 		"Requests that try it; all must succeed."),
+	key("probe_first", yesOrNo, func(b *Breaker) *bool { return &b.ProbeFirst }, "true",
+		"Whether, before a request tries it, its path is asked for by a GET of mlproxy's own, "+
+			"where another endpoint or a `failover` pool can serve meanwhile."),
 	key("failure_status", listOf(status, 0), func(b *Breaker) *[]int { return &b.FailureStatus }, "[500, 502, 503, 504]",
 		"Statuses that count as failures, beside connections that fail, break or time out."),
 )

@@ -43,7 +43,7 @@ func TestValuesOfFeatures(t *testing.T) {
 		Body: "ping", ContentType: "text/plain; charset=utf-8", Expect: map[string]string{},
 	})
 	f("health", func(c *Config) any { return c.Pools["a"].Breaker }, Breaker{
-		ConsecutiveFailures: 3, FailureRatio: 0.25, MinRequests: 10, Window: 30 * time.Second, OpenFor: time.Second, HalfOpenRequests: 2, FailureStatus: []int{},
+		ConsecutiveFailures: 3, FailureRatio: 0.25, MinRequests: 10, Window: 30 * time.Second, OpenFor: time.Second, HalfOpenRequests: 2, FailureStatus: []int{}, ProbeFirst: true,
 	})
 	f("health", func(c *Config) any {
 		return []any{c.Pools["a"].PanicThreshold, c.Pools["a"].SlowStart, c.Pools["a"].Endpoints}

@@ -39,7 +39,7 @@ routes:
 			Queue: Queue{Timeout: 100 * time.Millisecond},
 			Breaker: Breaker{
 				ConsecutiveFailures: 5, FailureRatio: 0.5, MinRequests: 20, Window: 10 * time.Second, OpenFor: 5 * time.Second,
-				HalfOpenRequests: 1, FailureStatus: []int{500, 502, 503, 504},
+				HalfOpenRequests: 1, FailureStatus: []int{500, 502, 503, 504}, ProbeFirst: true,
 			},
 		}
 		for _, u := range urls {

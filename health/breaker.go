@@ -28,6 +28,8 @@ type Breaker struct {
 	HalfOpenRequests uint32
 	// FailureStatus are the statuses of answers that count as failures.
 	FailureStatus []int
+	// Knock, when set, comes before a request is risked on a trial; see [Knock].
+	Knock *Knock
 }
 
 // Fails says whether an answer of that status counts as a failure.
@@ -45,7 +47,11 @@ func (b Breaker) withDefaults() Breaker {
 	return b
 }
 
-func (b *Breaker) same(o *Breaker) bool { return reflect.DeepEqual(b, o) }
+// same compares what outcomes are held to. How to knock may change without any of them being forgotten.
+func (b Breaker) same(o Breaker) bool {
+	b.Knock, o.Knock = nil, nil
+	return reflect.DeepEqual(b, o)
+}
 
 // phase is a breaker's state; its number is that of the metric mlproxy_breaker_state.
 type phase uint8
@@ -60,7 +66,7 @@ func (p phase) String() string { return gobreaker.State(p).String() }
 
 // breaker is a gobreaker that is told outcomes when they are known. gobreaker's own way, in which it surrounds an exchange, forgets the
 // outcome of one that lasts longer than the window, and cannot end a trial that hangs; here an exchange is admitted by one atomic load and
-// gobreaker counts, decides, and keeps the time.
+// gobreaker counts and decides.
 type breaker struct {
 	rules Breaker
 	gate  *gobreaker.CircuitBreaker[struct{}]
@@ -93,7 +99,7 @@ func newBreaker(rules Breaker) *breaker {
 		MaxRequests:   rules.HalfOpenRequests,
 		Interval:      rules.Window,
 		BucketPeriod:  max(rules.Window/buckets, 1),
-		Timeout:       max(rules.OpenFor-1, 1), // it lets pass only after its timeout, and our timer may come exactly then
+		Timeout:       max(rules.OpenFor/2-1, 1), // the shortest of State.pause, whose timer may come exactly then
 		ReadyToTrip:   b.trips,
 		OnStateChange: func(_ string, _, to gobreaker.State) { b.course.Store((b.course.Load()/4+1)*4 + uint64(to)) },
 		IsExcluded:    excluded,

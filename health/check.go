@@ -36,6 +36,8 @@ type Check struct {
 	// Body is sent, as ContentType says.
 	Body        []byte
 	ContentType string
+	// failures, of a knock, are the statuses of failure, in place of Status.
+	failures []int
 	// Expect holds paths into a JSON answer, as outputs.0.data.0, and the value there must be, as text.
 	Expect map[string]string
 }
@@ -108,7 +110,10 @@ func (c *Check) request(ctx context.Context, endpoint string) (*http.Request, er
 }
 
 func (c *Check) judge(status int, body []byte) error {
-	if !slices.Contains(c.Status, status) {
+	if c.fails(status) {
+		if c.failures != nil {
+			return fmt.Errorf("status %d", status)
+		}
 		return fmt.Errorf("status %d, not %s", status, list(c.Status))
 	}
 	if len(c.Expect) == 0 {

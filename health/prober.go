@@ -219,6 +219,7 @@ func (p *Prober) done(j *job, wait time.Duration) {
 
 // ask probes the endpoint, and says in how much time it wants to be asked again; 0 = not by itself.
 func (s *State) ask(ctx context.Context, client *http.Client) time.Duration {
+	s.knockIfDue(ctx, client)
 	c := s.asked()
 	if c == nil {
 		return 0

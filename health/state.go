@@ -29,6 +29,7 @@ type State struct {
 	whole  bool      // probes and breaker both say yes, without reservation
 	check  *Check
 	probe  evidence
+	knock  knock
 	wake   func() // has the prober look at once
 	mute   bool   // it is not in use any more
 	set    bool   // Configure was called
@@ -79,7 +80,10 @@ func (s *State) Configure(b Breaker, c *Check) {
 	b = b.withDefaults()
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.breaker.Load().rules.same(&b) {
+	if s.knock.how = b.Knock; b.Knock == nil {
+		s.knock.due = false
+	}
+	if !s.breaker.Load().rules.same(b) {
 		s.renew(b)
 		s.note("breaker", s.phase.String(), closed.String(), "its settings are new")
 		s.phase = closed
@@ -90,9 +94,9 @@ func (s *State) Configure(b Breaker, c *Check) {
 }
 
 // hasRoom says whether an exchange may be a trial. Where there are probes the last one, begun after the breaker opened, must have
-// succeeded: no request is risked on what a probe can find out.
+// succeeded, and so must a knock that is due: no request is risked on what a probe can find out.
 func (s *State) hasRoom() bool {
-	return s.phase == halfOpen && s.room > 0 && (s.check == nil || s.probe.cleared)
+	return s.phase == halfOpen && s.room > 0 && !s.knock.due && (s.check == nil || s.probe.cleared)
 }
 
 // judge puts together what probes and breaker say.
@@ -133,8 +137,10 @@ func (s *State) settle(b *breaker, err error) {
 
 func (s *State) whyPhase(b *breaker, now phase, err error) string {
 	switch {
+	case now == halfOpen && s.guarded():
+		return fmt.Sprintf("%v are over, a request tries it once GET %s is answered", s.pause(b.rules.OpenFor), s.knock.path)
 	case now == halfOpen:
-		return fmt.Sprintf("%v are over, the next request tries it", b.rules.OpenFor)
+		return fmt.Sprintf("%v are over, the next request tries it", s.pause(b.rules.OpenFor))
 	case now == closed:
 		return "the trial succeeded"
 	case s.phase == halfOpen:
@@ -150,12 +156,14 @@ func (s *State) enter(b *breaker) {
 	switch s.phase {
 	case open:
 		s.opened = time.Now()
-		s.timer = time.AfterFunc(b.rules.OpenFor, func() { s.elapsed(b) })
+		s.timer = time.AfterFunc(s.pause(b.rules.OpenFor), func() { s.elapsed(b) })
 		s.probe.cleared = false
 		s.lookAtOnce()
 	case halfOpen:
 		s.room = b.rules.HalfOpenRequests
+		s.raise()
 	case closed:
+		s.knock.burnt = 0
 	}
 }
 
@@ -184,6 +192,7 @@ func (s *State) reclose(why string) {
 // renew puts a new breaker into the old one's place; exchanges under way report to the old one, which nobody asks any more.
 func (s *State) renew(rules Breaker) {
 	s.stopTimer()
+	s.knock.due, s.knock.burnt = false, 0
 	s.breaker.Store(newBreaker(rules))
 }
 

@@ -151,6 +151,7 @@ func (t *Trial) decide(err error) bool {
 	case excluded(err):
 		err = nil // it answered, which is what was asked
 	}
+	t.state.tried(err)
 	t.breaker.reportTrial(t.course, err)
 	t.state.settle(t.breaker, err)
 	return true

@@ -58,7 +58,7 @@ func (s *Server) planFor(r *http.Request, number int64) (*plan, error) {
 		return parsePlan(text)
 	}
 	p := s.trouble.Load()
-	if p.every > 1 && number%int64(p.every) != 0 {
+	if p.every > 1 && number%int64(p.every) != 0 || p.post && r.Method != http.MethodPost {
 		return &plan{}, nil
 	}
 	return p, nil

@@ -27,6 +27,7 @@ type plan struct {
 	garbage  bool   // bytes that are not HTTP
 	early    bool   // answers without reading the request's body
 	health   bool   // health checks get it too
+	post     bool   // of a server's trouble: only POSTs get it
 }
 
 // words of the X-Modeltest header, comma-separated. A word of which the value may be left out means the value given first.
@@ -46,6 +47,7 @@ var words = map[string]func(*plan, string) error{
 	"garbage":  flag(func(p *plan) *bool { return &p.garbage }),
 	"early":    flag(func(p *plan) *bool { return &p.early }),
 	"health":   flag(func(p *plan) *bool { return &p.health }),
+	"post":     flag(func(p *plan) *bool { return &p.post }),
 }
 
 func parsePlan(text string) (*plan, error) {

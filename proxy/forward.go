@@ -20,6 +20,7 @@ func (x *exchange) forward() bool {
 		}
 		x.tries++
 		x.endpoint = endpoint
+		x.task.Path = x.path
 		err := x.task.Do(endpoint, x.version.Pool.Options, x.fresh, insist)
 		if x.tries > 1 {
 			x.meter.Retry(retryOutcome(err))

@@ -32,14 +32,16 @@ func (x *exchange) mayRetry(err error) bool {
 // mayRetryStatus says whether the answer, whose head has come, is given up for another try.
 func (x *exchange) mayRetryStatus() bool {
 	status := x.ans.Status
-	return status >= 502 && status <= 504 && x.permits(strconv.Itoa(status)) && x.spend()
+	tries := status >= 502 && status <= 504 || x.task.Trial() && x.version.Pool.Options.Breaker.Fails(status)
+	return tries && x.permits(strconv.Itoa(status)) && x.spend()
 }
 
 // permits says whether the route's rules and the request allow another try after what went wrong. Before a byte was sent
-// any method may be tried again; after that those that the route lists, when the whole body is at hand.
+// any method may be tried again; after that those that the route lists, when the whole body is at hand. A request that we used
+// to try an endpoint is owed another try whatever went wrong.
 func (x *exchange) permits(wrong string) bool {
 	rules := &x.route.Config.Retry
-	return x.tries <= rules.Attempts && x.replays && slices.Contains(rules.On, wrong) &&
+	return x.tries <= rules.Attempts && x.replays && (x.task.Trial() || slices.Contains(rules.On, wrong)) &&
 		(wrong == "connect" || slices.Contains(rules.Methods, string(x.req.Method)))
 }
 

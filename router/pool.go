@@ -34,7 +34,8 @@ type Pool struct {
 	seen      atomic.Pointer[standing]
 }
 
-func newPool(name string, cfg *config.Pool, e *Estate, role upstream.Role) *Pool {
+func newPool(name string, all *config.Config, e *Estate, role upstream.Role) *Pool {
+	cfg := all.Pools[name]
 	p := &Pool{
 		Name:        name,
 		Options:     optionsOf(cfg),
@@ -45,6 +46,7 @@ func newPool(name string, cfg *config.Pool, e *Estate, role upstream.Role) *Pool
 		panicAt:     cfg.PanicThreshold,
 		slowStart:   cfg.SlowStart,
 	}
+	p.Options.Breaker.Knock = knockOf(name, all, role)
 	check := checkOf(cfg, role)
 	for i := range cfg.Endpoints {
 		endpoint := e.endpoint(role, name, cfg.Endpoints[i].URL)

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"slices"
+
 	"mlproxy/config"
 	"mlproxy/upstream"
 )
@@ -48,4 +50,24 @@ func checkOf(pool *config.Pool, role upstream.Role) *upstream.Check {
 		ContentType: cfg.ContentType,
 		Expect:      cfg.Expect,
 	}
+}
+
+// knockOf is how an endpoint that requests took out is asked before one of them is risked on it; nil = not at all. There is no
+// need to where nobody else could serve meanwhile, for then requests are sent to it whatever is known of it.
+func knockOf(pool string, all *config.Config, role upstream.Role) *upstream.Knock {
+	cfg := all.Pools[pool]
+	if !cfg.Breaker.ProbeFirst || role == upstream.Copies || len(cfg.Endpoints) == 1 && !hasFailover(pool, all) {
+		return nil
+	}
+	return &upstream.Knock{Host: cfg.Host}
+}
+
+// hasFailover says whether a route that uses the pool has others to go to.
+func hasFailover(pool string, all *config.Config) bool {
+	for _, r := range all.Routes {
+		if r.Serving()[pool] && slices.ContainsFunc(r.Failover, func(other string) bool { return other != pool }) {
+			return true
+		}
+	}
+	return false
 }

@@ -59,7 +59,7 @@ func byPlace(a, b config.Fault) int {
 func (t *Table) bind(e *Estate) {
 	live := map[string]*Pool{}
 	for _, name := range slices.Sorted(maps.Keys(t.config.Pools)) {
-		live[name] = newPool(name, t.config.Pools[name], e, upstream.Live)
+		live[name] = newPool(name, t.config, e, upstream.Live)
 		t.pools = append(t.pools, live[name])
 	}
 	copies := map[string]*Pool{}
@@ -67,7 +67,7 @@ func (t *Table) bind(e *Estate) {
 		r.bind(e, live)
 		for _, name := range slices.Sorted(maps.Keys(r.Config.Shadow)) {
 			if copies[name] == nil {
-				copies[name] = newPool(name, t.config.Pools[name], e, upstream.Copies)
+				copies[name] = newPool(name, t.config, e, upstream.Copies)
 			}
 			r.Shadows = append(r.Shadows, newShadow(r, copies[name], e))
 		}

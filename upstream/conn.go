@@ -107,8 +107,13 @@ func (c *Conn) Written() bool { return c.written }
 // Release ends the exchange. again says that the connection is as it was before: the answer was read to its end and
 // may be followed by another. Any doubt closes it.
 func (c *Conn) Release(again bool) {
-	defer c.endpoint.gate.leave(c.endpoint.watch.Now())
-	again = c.wire.Rest() && again && len(c.in.Bytes()) == 0 && !c.aborted.Load()
+	whole := c.wire.Rest()
+	out := (*load).end
+	if !whole && !c.spoken {
+		out = (*load).forsake
+	}
+	defer c.endpoint.gate.leave(c.endpoint.watch.Now(), out)
+	again = whole && again && len(c.in.Bytes()) == 0 && !c.aborted.Load()
 	c.in.Skip(len(c.in.Bytes()))
 	c.in.Drop()
 	if !again || !c.endpoint.keep(c) {

@@ -32,6 +32,9 @@ func (r Role) String() string {
 // Breaker is by which outcomes of exchanges an endpoint counts as unfit; see package health.
 type Breaker = health.Breaker
 
+// Knock is how an endpoint is asked before a request is risked on it; see package health.
+type Knock = health.Knock
+
 // Check is how an endpoint is probed; see package health.
 type Check = health.Check
 
@@ -99,7 +102,7 @@ func (e *Endpoint) Acquire(o *Options, fresh bool) (*Conn, error) {
 	}
 	c, err := e.lend(o, fresh)
 	if err != nil {
-		e.gate.leave(e.watch.Now())
+		e.gate.leave(e.watch.Now(), (*load).end)
 	}
 	return c, err
 }

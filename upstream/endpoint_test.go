@@ -449,6 +449,39 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	}
 }
 
+// An endpoint that was given up on does not look idle; one whose answer had begun does.
+func TestGivenUpOn(t *testing.T) {
+	f := func(answer string, end func(*Conn), want float64) {
+		t.Helper()
+		s := serve(t)
+		e := endpoint(t, s.url)
+		c := acquire(t, e)
+		send(t, s.next(), answer)
+		if answer != "" {
+			var h Head
+			if err := c.ReadHead(&h, wide, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.watch.now.Store(int64(time.Second))
+		end(c)
+		c.Release(false)
+		if got := e.Load(); got != want {
+			t.Errorf("after %q: load %v, want %v", answer, got, want)
+		}
+	}
+	timeout := func(c *Conn) {
+		c.wire.ReadWithin(time.Nanosecond)
+		c.wire.expire(int64(time.Hour))
+	}
+	const begun = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	f("", (*Conn).Abort, 5)
+	f("", timeout, 5)
+	f("", func(*Conn) {}, 0)
+	f(begun, (*Conn).Abort, 0)
+	f(begun, timeout, 0)
+}
+
 func TestReap(t *testing.T) {
 	s := serve(t)
 	e := endpoint(t, s.url)

@@ -77,26 +77,27 @@ func (g *gate) giveUp(turn chan struct{}) error {
 	return ErrFull
 }
 
-// leave counts an exchange out; its place goes to the first in line.
-func (g *gate) leave(now int64) {
+// leave counts an exchange out, by load.end or load.forsake; its place goes to the first in line.
+func (g *gate) leave(now int64, out func(*load, int64)) {
 	if g.waiting.Load() == 0 {
-		g.end(now)
+		out(&g.load, now)
 		if g.waiting.Load() == 0 {
 			return
 		}
 		g.begin(now) // somebody came between the two: the place is handed over after all
 	}
-	g.handOver(now)
+	g.handOver(now, out)
 }
 
-func (g *gate) handOver(now int64) {
+func (g *gate) handOver(now int64, out func(*load, int64)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.line) == 0 || g.inFlight.Load() > int64(g.limit) {
-		g.end(now)
+		out(&g.load, now)
 		return
 	}
-	g.heard.Store(now)
+	out(&g.load, now)
+	g.inFlight.Add(1)
 	close(g.line[0])
 	g.line = slices.Delete(g.line, 0, 1)
 	g.waiting.Add(-1)

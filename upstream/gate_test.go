@@ -69,12 +69,12 @@ func TestGateTakesTurns(t *testing.T) {
 			synctest.Wait()
 		}
 		for want := range 3 {
-			g.leave(2)
+			g.leave(2, (*load).end)
 			if got := <-order; got != want {
 				t.Errorf("number %d's turn came in place of number %d's", got, want)
 			}
 		}
-		g.leave(3)
+		g.leave(3, (*load).end)
 		if n := g.inFlight.Load(); n != 0 {
 			t.Errorf("%d in flight when all have left", n)
 		}
@@ -95,7 +95,7 @@ func TestGateUnderContention(t *testing.T) {
 				if n := g.inFlight.Load(); n > 5 { // one that leaves may count itself in once more for an instant
 					t.Errorf("%d in flight, allowed are 4", n)
 				}
-				g.leave(2)
+				g.leave(2, (*load).end)
 			}
 		})
 	}
@@ -121,4 +121,27 @@ func TestLoadAges(t *testing.T) {
 	f(func(l *load) { l.begin(ms(100)); l.begin(ms(300)) }, 350*time.Millisecond, 4)
 	f(func(l *load) { l.begin(ms(100)); l.begin(ms(300)); l.end(ms(350)) }, 350*time.Millisecond, 1)
 	f(func(l *load) { l.begin(ms(0)); l.end(ms(10)); l.begin(ms(1000)) }, time.Second, 1)
+}
+
+// Clients that give up on an endpoint that says nothing leave their weight behind, until it answers or some time has passed.
+func TestLoadRemembersTheForsaken(t *testing.T) {
+	f := func(do func(l *load), at time.Duration, want float64) {
+		t.Helper()
+		var l load
+		l.begin(1)
+		do(&l)
+		if got := l.aged(int64(at)); got != want {
+			t.Errorf("load %v, want %v", got, want)
+		}
+	}
+	sec := func(n int) int64 { return int64(time.Duration(n)*time.Second) + 1 }
+	f(func(l *load) { l.forsake(sec(1)) }, time.Second+1, 5)
+	f(func(l *load) { l.forsake(sec(1)) }, 2*time.Second+1, 9)
+	f(func(l *load) { l.begin(2); l.forsake(sec(1)) }, time.Second+1, 10)
+	f(func(l *load) { l.begin(2); l.forsake(sec(1)); l.end(sec(1)) }, time.Second+1, 0)               // it answered another
+	f(func(l *load) { l.forsake(int64(100 * time.Millisecond)) }, time.Second, 0)                     // nobody had waited long
+	f(func(l *load) { l.forsake(sec(1)); l.begin(sec(2)) }, 2*time.Second+1, 18)                      // as silent as before
+	f(func(l *load) { l.forsake(sec(1)) }, 12*time.Second, 0)                                         // worth another try
+	f(func(l *load) { l.forsake(sec(1)); l.begin(sec(12)) }, 12*time.Second+1, 1)                     // which begins anew
+	f(func(l *load) { l.forsake(sec(1)); l.begin(sec(12)); l.forsake(sec(13)) }, 13*time.Second+1, 5) // and fails
 }

@@ -10,26 +10,57 @@ type load struct {
 	inFlight atomic.Int64
 	// heard is when an exchange last ended, or the first of those in flight began: watch time.
 	heard atomic.Int64
+	// forsaken are exchanges that were given up, by their clients or for their timeout, while nothing came back, as long as nothing
+	// does: they are gone, but what they waited for is still not there. They count for forsakenFor after the last of them.
+	forsaken     atomic.Int64
+	lastForsaken atomic.Int64 // watch time
 }
 
 // silenceCounts is for how long nothing has to come back until the exchanges in flight count twice.
 const silenceCounts = 250 * time.Millisecond
 
+// forsakenFor is after how long an endpoint that was given up on is tried again.
+const forsakenFor = 10 * time.Second
+
 func (l *load) begin(now int64) {
-	if l.inFlight.Add(1) == 1 {
-		l.heard.Store(now)
+	if l.inFlight.Add(1) == 1 && l.ghosts(now) == 0 {
+		l.heardFrom(now)
 	}
 }
 
 func (l *load) end(now int64) {
-	l.heard.Store(now)
+	l.heardFrom(now)
 	l.inFlight.Add(-1)
 }
 
-// aged is the number of exchanges in flight, which counts for more the longer no exchange has ended: an endpoint that hangs
+// forsake is end for an exchange that was given up before a byte of an answer came.
+func (l *load) forsake(now int64) {
+	if now-l.heard.Load() > int64(silenceCounts) {
+		l.forsaken.Add(1)
+		l.lastForsaken.Store(now)
+	}
+	l.inFlight.Add(-1)
+}
+
+func (l *load) heardFrom(now int64) {
+	l.heard.Store(now)
+	if l.forsaken.Load() != 0 {
+		l.forsaken.Store(0)
+	}
+}
+
+func (l *load) ghosts(now int64) int64 {
+	n := l.forsaken.Load()
+	if n == 0 || now-l.lastForsaken.Load() > int64(forsakenFor) {
+		return 0
+	}
+	return n
+}
+
+// aged is the number of exchanges in flight or forsaken, which counts for more the longer no exchange has ended: an endpoint that hangs
 // loses its share of the traffic before any timeout tells.
 func (l *load) aged(now int64) float64 {
-	n := l.inFlight.Load()
+	n := l.inFlight.Load() + l.ghosts(now)
 	if n <= 0 {
 		return 0
 	}

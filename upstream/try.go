@@ -16,12 +16,15 @@ var ErrOpen = health.ErrOpen
 type Try struct {
 	// Carry carries the exchange over c, to the last byte of the answer. again says that c may carry another one.
 	Carry func(c *Conn) (again bool, err error)
+	// Path is the request's, without its query.
+	Path []byte
 
 	run      func(*health.Trial) error // witnessed, bound once
 	endpoint *Endpoint
 	options  *Options
 	fresh    bool
 	trial    *health.Trial
+	wasTrial bool
 	status   int
 	err      error
 }
@@ -32,7 +35,7 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	if t.run == nil {
 		t.run = t.witnessed
 	}
-	t.endpoint, t.options, t.fresh, t.status, t.err = e, o, fresh, 0, nil
+	t.endpoint, t.options, t.fresh, t.wasTrial, t.status, t.err = e, o, fresh, false, 0, nil
 	admit := e.health.Do
 	if insist {
 		admit = e.health.Insist
@@ -46,6 +49,9 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 // Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back; 0 = it does not.
 func (t *Try) Limit() time.Duration { return t.trial.Limit() }
 
+// Trial says that the last try decides, or decided, whether the endpoint comes back.
+func (t *Try) Trial() bool { return t.wasTrial }
+
 // Answered tells of the status of the final answer, whose body is still to come.
 func (t *Try) Answered(status int) {
 	t.status = status
@@ -56,9 +62,17 @@ func (t *Try) Answered(status int) {
 
 // witnessed makes the try and says what it tells of the endpoint.
 func (t *Try) witnessed(trial *health.Trial) error {
-	t.trial = trial
+	t.trial, t.wasTrial = trial, trial != nil
 	t.err = t.borrowed()
 	t.trial = nil
+	err := t.outcome()
+	if err != nil && err != health.ErrExcluded {
+		t.endpoint.health.Blame(t.Path)
+	}
+	return err
+}
+
+func (t *Try) outcome() error {
 	switch {
 	case t.options.Breaker.Fails(t.status):
 		return fmt.Errorf("it answered %d", t.status)

@@ -24,16 +24,17 @@ var (
 	theCanary = []int{canary}
 
 	ejected = []promise{inGrace(0.05), noneAfter()}
-	sly     = []promise{inGrace(0.05), oneLaterIn(5 * time.Second)} // requests alone can find out whether it is over
+	hidden  = []promise{inGrace(0.05), oneLaterIn(10 * time.Second)} // users' requests alone can find out whether it is over
 	slowed  = []promise{failures(0), slowShare(0.05)}
 )
 
 var scenarios = faults()
 
-// misbehaveFor is how long a server misbehaves: a breaker that is open for 5 s has tried it twice by then.
+// misbehaveFor is how long a server misbehaves: a breaker that is open for 5 s has tried it by then.
 const misbehaveFor = 12 * time.Second
 
-// faults are all scenarios. Those called sly break requests only: probes find nothing.
+// faults are all scenarios. Those called sly break requests only: probes find nothing, but a GET of the path that failed does. One
+// called post is hidden from that as well.
 func faults() []scenario {
 	const s = time.Second
 	return []scenario{
@@ -43,11 +44,12 @@ func faults() []scenario {
 		},
 		{name: "freeze", what: "one is frozen by SIGSTOP, and continued", victims: one, cause: lasting(12*s, 3*s, freeze, thaw), promises: ejected},
 		{name: "hang", what: "one accepts and never answers", victims: one, cause: misbehaving("hang=head,health"), promises: ejected},
-		{name: "hang-sly", what: "one never answers requests", victims: one, cause: misbehaving("hang=head"), promises: sly},
+		{name: "hang-sly", what: "one never answers requests", victims: one, cause: misbehaving("hang=head"), promises: ejected},
 		{name: "500", what: "one answers 500", victims: one, cause: misbehaving("status=500,health"), promises: ejected},
-		{name: "500-sly", what: "one answers requests with 500", victims: one, cause: misbehaving("status=500"), promises: sly},
+		{name: "500-sly", what: "one answers requests with 500", victims: one, cause: misbehaving("status=500"), promises: ejected},
+		{name: "500-post", what: "one answers POSTs with 500, and all else well", victims: one, cause: misbehaving("status=500,post"), promises: hidden},
 		{name: "reset", what: "one resets in the middle of answers", victims: one, cause: misbehaving("reset=body,health"), promises: ejected},
-		{name: "reset-sly", what: "one resets in the middle of answers to requests", victims: one, cause: misbehaving("reset=body"), promises: sly},
+		{name: "reset-sly", what: "one resets in the middle of answers to requests", victims: one, cause: misbehaving("reset=body"), promises: ejected},
 		{name: "slow", what: "one takes 5 s for every answer", victims: one, cause: misbehaving("delay=5s,health"), atLeast: 8 * s, promises: slowed},
 		{name: "slow-sly", what: "one takes 5 s for every answer to requests", victims: one, cause: misbehaving("delay=5s"), atLeast: 8 * s, promises: slowed},
 		{

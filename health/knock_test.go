@@ -1,0 +1,121 @@
+package health
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var knocking = Breaker{ConsecutiveFailures: 3, FailureStatus: []int{500}, Knock: &Knock{}}
+
+// failing is an endpoint that requests for /predict have just taken out.
+func failing(t *testing.T, f *farm, c *Check) (*State, *diary) {
+	t.Helper()
+	p, d := probing(t, f)
+	s := member(p, "a", knocking, c)
+	synctest.Wait()
+	s.Blame([]byte("/predict"))
+	do(t, s, "---")
+	is(t, s, "unfit open")
+	synctest.Wait()
+	d.next()
+	return s, d
+}
+
+const askedFirst = "breaker open > half-open: 5s are over, a request tries it once GET /predict is answered"
+
+// As long as the endpoint fails requests of our own, none of a client's is risked on it.
+func TestKnockComesBeforeATrial(t *testing.T) {
+	f := func(answer func(string) (int, time.Duration), known time.Duration, why string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			farm := newFarm()
+			farm.answer = answer
+			s, d := failing(t, farm, nil)
+			after(openFor + known)
+			is(t, s, "unfit open")
+			d.says(t, askedFirst, "breaker half-open > open: the trial failed: GET /predict: "+why)
+			after(time.Minute)
+			do(t, s, "!")
+			farm.becomes(always(405))
+			after(2 * openFor)
+			is(t, s, "fit half-open")
+			do(t, s, "+")
+			is(t, s, "fit closed")
+		})
+	}
+	f(always(500), 0, "status 500")
+	f(func(string) (int, time.Duration) { return 200, time.Hour }, openFor/2, "no answer within 2.5s")
+}
+
+// A fault that only clients' requests meet costs one of them ever more rarely.
+func TestTrialsThatFailGrowRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := failing(t, newFarm(), nil)
+		for _, wait := range []int{5, 10, 20, 40, 40} {
+			after(time.Duration(wait)*time.Second - 1)
+			is(t, s, "unfit open")
+			after(1)
+			is(t, s, "fit half-open")
+			do(t, s, "-")
+		}
+		after(40 * time.Second)
+		do(t, s, "+---")
+		synctest.Wait()
+		d.next()
+		after(openFor)
+		d.says(t, askedFirst)
+		is(t, s, "fit half-open") // after a good one it begins anew
+	})
+}
+
+func TestKnockIsNotFor(t *testing.T) {
+	f := func(what string, b Breaker, c *Check, path string, want int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			farm := newFarm()
+			p, _ := probing(t, farm)
+			s := member(p, "a", b, c)
+			synctest.Wait()
+			s.Blame([]byte(path))
+			do(t, s, "---")
+			before := len(farm.asked("a"))
+			after(openFor)
+			is(t, s, "fit half-open")
+			if n := len(farm.asked("a")) - before; n != want {
+				t.Errorf("%s: asked %d times", what, n)
+			}
+		})
+	}
+	alone := knocking
+	alone.Knock = nil
+	f("others that serve", knocking, nil, "/predict", 1)
+	f("nobody else could serve", alone, nil, "/predict", 0)
+	f("what cannot be asked for", knocking, nil, "/%zz", 0)
+	f("a probe asks the model", knocking, &Check{Path: "/infer", Body: []byte("{}"), Interval: time.Hour}, "/predict", 1) // the probe itself
+}
+
+// What ends the trial's phase meanwhile makes the answer to a knock nobody's.
+func TestKnockThatComesTooLate(t *testing.T) {
+	f := func(meanwhile func(*State), want string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			farm := newFarm()
+			farm.answer = func(string) (int, time.Duration) { return 500, time.Second }
+			s, _ := failing(t, farm, nil)
+			after(openFor)
+			is(t, s, "unfit half-open")
+			meanwhile(s)
+			is(t, s, want)
+			after(2 * time.Second)
+			is(t, s, want)
+		})
+	}
+	f(func(s *State) { _ = s.Insist(outcome(nil)) }, "fit closed")
+	f(func(s *State) { s.Configure(inRow, nil) }, "fit closed")
+	f(func(s *State) {
+		alone := knocking
+		alone.Knock = nil
+		s.Configure(alone, nil)
+	}, "fit half-open")
+}
