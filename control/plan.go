@@ -2,6 +2,8 @@ package control
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -23,6 +25,8 @@ type Plan struct {
 	Endpoints Difference `json:"endpoints"`
 	// Masked are the changes without effect, because an operator has overridden the route.
 	Masked []string `json:"masked,omitempty"`
+	// Pending are the switches that would wait, because their pools cannot serve as of now.
+	Pending []string `json:"pending,omitempty"`
 }
 
 // RoutePlan is how a route's traffic is divided before and after.
@@ -62,6 +66,7 @@ func (l *Loop) Plan(file *config.Config, scratch *router.Estate) (*Plan, error) 
 	if err != nil {
 		return nil, err
 	}
+	next.held = nil
 	_, merged, err := next.merge()
 	if err != nil {
 		return nil, err
@@ -74,7 +79,27 @@ func (l *Loop) Plan(file *config.Config, scratch *router.Estate) (*Plan, error) 
 	for _, m := range now.said.masked(now.file, file) {
 		p.Masked = append(p.Masked, m.route+": ("+m.below+") is masked by the operator's ("+m.above+")")
 	}
+	p.Pending = pendings(now.table, table, switches(now.wanted, merged, nil))
 	return p, nil
+}
+
+// pendings are the switches whose pools cannot serve as of now. A pool that would come is not probed yet: it need only be reached.
+func pendings(now, then *router.Table, wanted map[string]hold) (words []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), glance)
+	defer cancel()
+	for _, route := range slices.Sorted(maps.Keys(wanted)) {
+		to := wanted[route].to
+		err := error(nil)
+		if _, there := now.Config().Pools[to]; there {
+			err = ready(ctx, pool(now, to))
+		} else {
+			err = pool(then, to).Reach(ctx)
+		}
+		if err != nil {
+			words = append(words, fmt.Sprintf("%s: the switch to %s would be pending: %v", route, to, err))
+		}
+	}
+	return words
 }
 
 // Compare says what changes from one config to another. The error is [config.Faults] when one of them cannot be compiled. Both are,

@@ -18,7 +18,8 @@ import (
 // The shells know nothing of mlproxy's commands: they hand the words typed so far to mlproxy complete, which knows them all.
 
 var completions = map[string]string{
-	"bash": `_mlproxy() {
+	"bash": `COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
+_mlproxy() {
   local IFS=$'\n'
   COMPREPLY=($(mlproxy complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
   [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
@@ -153,7 +154,7 @@ func (l *line) arguments(p *kong.Positional) []string {
 	case "route":
 		return slices.Sorted(maps.Keys(s.Routes))
 	case "pool|endpoint":
-		return slices.Sorted(maps.Keys(s.Pools))
+		return append(slices.Sorted(maps.Keys(s.Pools)), endpointsOf(s)...)
 	case "pool=weight":
 		names := slices.Sorted(maps.Keys(s.Pools))
 		for i := range names {
@@ -162,6 +163,17 @@ func (l *line) arguments(p *kong.Positional) []string {
 		return names
 	}
 	return nil
+}
+
+// endpointsOf are the addresses of all endpoints, each once.
+func endpointsOf(s *admin.Status) (addresses []string) {
+	for _, p := range s.Pools {
+		for _, e := range p.Endpoints {
+			addresses = append(addresses, e.URL)
+		}
+	}
+	slices.Sort(addresses)
+	return slices.Compact(addresses)
 }
 
 // status is the running mlproxy's; an empty one if none answers soon.

@@ -197,7 +197,9 @@ func TestAPendingSwitch(t *testing.T) {
 		}
 	}
 	put(src)
-	put(strings.Replace(src, "late, active: blue", "late, active: green", 1))
+	switched := strings.Replace(src, "late, active: blue", "late, active: green", 1)
+	f.types("plan -c "+place(t, "next.yaml", switched), 0, "search: the switch to late would be pending: pool late", address)
+	put(switched)
 	f.answers("/search", "blue")
 	f.types("status", 0, "search: the config file's switch to green has been pending for", address)
 	if metrics := f.get("http://" + f.admin + "/metrics"); !strings.Contains(metrics, `mlproxy_switch_pending{route="search"} 1`) {
@@ -382,6 +384,9 @@ func TestCompletionKnowsTheRunningProxy(t *testing.T) {
 	complete("doomed iris search", "rollback", "")
 	complete("canary=", "split", "iris", "stable=1", "can")
 	complete("blue", "drain", "b")
+	if _, out, _ := typed("complete", "drain", "http"); !strings.Contains(out, "http://127.0.0.1:") {
+		t.Errorf("endpoints that may be drained: %q", out)
+	}
 	t.Setenv("MLPROXY_ADMIN", "127.0.0.1:1")
 	complete("iris", "rollback", "--admin", f.admin, "i")
 	complete("", "rollback", "i")

@@ -80,6 +80,7 @@ func (p page) plan(plan *control.Plan) {
 	p.list("endpoints that come", plan.Endpoints.Come)
 	p.list("endpoints that go", plan.Endpoints.Go)
 	p.list("masked by operators' overrides", plan.Masked)
+	p.list("switches that would be pending", plan.Pending)
 	if len(plan.Routes) == 0 {
 		return
 	}
