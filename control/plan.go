@@ -89,13 +89,11 @@ func pendings(now, then *router.Table, wanted map[string]hold) (words []string) 
 	defer cancel()
 	for _, route := range slices.Sorted(maps.Keys(wanted)) {
 		to := wanted[route].to
-		err := error(nil)
+		can := func() error { return pool(then, to).Reach(ctx) }
 		if _, there := now.Config().Pools[to]; there {
-			err = ready(ctx, pool(now, to))
-		} else {
-			err = pool(then, to).Reach(ctx)
+			can = func() error { return ready(ctx, pool(now, to)) }
 		}
-		if err != nil {
+		if err := can(); err != nil {
 			words = append(words, fmt.Sprintf("%s: the switch to %s would be pending: %v", route, to, err))
 		}
 	}
