@@ -217,6 +217,7 @@ func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Fault
 		}
 	}
 	faults = append(faults, c.checkFailover(path, r, pools)...)
+	faults = append(faults, c.checkAdmission(path, r)...)
 	serving := r.Serving()
 	for _, pool := range slices.Sorted(maps.Keys(r.Shadow)) {
 		at := path + ".shadow." + pool

@@ -26,14 +26,15 @@ type Config struct {
 
 // Limits bound what clients may take.
 type Limits struct {
-	MaxConnections    int
-	MaxHeader         int // bytes
-	MaxHeaderCount    int
-	MaxBody           int64 // bytes
-	MaxRoutingBody    int   // bytes
-	ReadHeaderTimeout time.Duration
-	IdleTimeout       time.Duration
-	MaxInFlight       int // exchanges running at once; 0 = no limit
+	MaxConnections      int
+	MaxConnectionsPerIP int // 0 = no limit
+	MaxHeader           int // bytes
+	MaxHeaderCount      int
+	MaxBody             int64 // bytes
+	MaxRoutingBody      int   // bytes
+	ReadHeaderTimeout   time.Duration
+	IdleTimeout         time.Duration
+	MaxInFlight         int // exchanges running at once; 0 = no limit
 }
 
 // Shutdown is what SIGTERM allows running exchanges.
@@ -136,7 +137,9 @@ type Route struct {
 	Split           Weights    // nil when BlueGreen is set
 	BlueGreen       *BlueGreen // nil when Split is set
 	Sticky          []KeySource
-	ForceHeader     string // lower case; "" = nobody may force a pool
+	ForceHeader     string     // lower case; "" = nobody may force a pool
+	APIKeys         *APIKeys   // nil = everybody may use the route
+	RateLimit       *RateLimit // nil = as often as they like
 	Shadow          map[string]*Shadow
 	Timeout         time.Duration
 	BodyIdleTimeout time.Duration
@@ -145,6 +148,27 @@ type Route struct {
 	Failover        []string // pools tried in this order when the chosen one has no fit endpoint
 	// Origin names the layer that had the last word on the split or the active pool: "file", "operator".
 	Origin string
+}
+
+// APIKeys says which clients may use a route.
+type APIKeys struct {
+	File   string // absolute, or relative to the working directory
+	Header string // lower case
+	// Keys are those in File, by name; nil = it was not read, as by [Parse].
+	Keys map[string]Key
+}
+
+// Key is one client's API key, which may change hands from one to another.
+type Key struct {
+	SHA256 []string // lower-case hexadecimal
+	Routes []string // that it is good for; empty = all that use its file
+}
+
+// RateLimit says how often clients may use a route.
+type RateLimit struct {
+	RequestsPerSecond float64 // leastRate..mostRate
+	Burst             int
+	By                string // key | client_ip | route
 }
 
 // Weights maps pool names to non-negative weights; a share is weight / sum.

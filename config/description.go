@@ -46,7 +46,8 @@ var document = section("config", nil,
 var limits = section("limits", nil,
 	key("max_connections", whole(1, mostInts), func(l *Limits) *int { return &l.MaxConnections }, "20000",
 		"Client connections open at once; further ones wait to be accepted."),
-	later[Limits]("max_connections_per_ip", "Client connections of one address."),
+	key("max_connections_per_ip", whole(0, mostInts), func(l *Limits) *int { return &l.MaxConnectionsPerIP }, "0",
+		"Client connections of one address, of IPv6 of one /64 network; further ones get 503. `trusted_proxies` may have more. 0 is no limit."),
 	key("max_header", size(1, gib), func(l *Limits) *int { return &l.MaxHeader }, "16KiB",
 		"Bytes of a request's head; above it 431."),
 	key("max_header_count", whole(1, mostInts), func(l *Limits) *int { return &l.MaxHeaderCount }, "100",
@@ -208,6 +209,10 @@ var route = section("route", oneDivision,
 			"the first that is present counts. Empty: each request is assigned anew."),
 	key("force", force, func(r *Route) *string { return &r.ForceHeader }, "",
 		"How trusted callers name the pool themselves."),
+	key("api_keys", orOff(pointer(apiKeysShown)), func(r *Route) **APIKeys { return &r.APIKeys }, "",
+		"Which clients may use the route; absent or `false`: all."),
+	key("rate_limit", orOff(pointer(rateLimit)), func(r *Route) **RateLimit { return &r.RateLimit }, "",
+		"How often; absent or `false`: as often as they like."),
 	key("shadow", mapOf(pointer(shadow), namePattern, name), func(r *Route) *map[string]*Shadow { return &r.Shadow }, "{}",
 		"Pools that get copies of the requests, by name; nobody waits for their answers."),
 	key("timeout", positive, func(r *Route) *time.Duration { return &r.Timeout }, "30s",
@@ -254,6 +259,26 @@ var blueGreen = section("blue_green", nil,
 var force = section("force", nil,
 	required(key("header", headerField, func(s *string) *string { return s }, "",
 		"Header field whose value is the name of a pool of this route.")),
+)
+
+var apiKeys = section("api_keys", nil,
+	required(key("file", keysFile, func(k *APIKeys) *string { return &k.File }, "",
+		"File with the names of clients and the SHA-256 of their keys: docs/security.md. It is read again when it changes. "+
+			"A relative path starts at the folder of this file.")),
+	key("header", keyHeader, func(k *APIKeys) *string { return &k.Header }, "authorization",
+		"Header field that has the key: `Bearer KEY` in Authorization, KEY alone in any other. It ends here: neither model servers nor shadows get it."),
+)
+
+var apiKeysShown = kind[APIKeys]{apiKeys.shape, apiKeys.read, showAPIKeys}
+
+var rateLimit = section("rate_limit", nil,
+	required(key("requests_per_second", rate, func(l *RateLimit) *float64 { return &l.RequestsPerSecond }, "",
+		"Requests that are taken on the average; above it 429.")),
+	key("burst", whole(1, 1_000_000), func(l *RateLimit) *int { return &l.Burst }, "",
+		"Requests that may come at once after a pause; absent: those of a second."),
+	key("by", word([]string{"key", "client_ip", "route"}), func(l *RateLimit) *string { return &l.By }, "",
+		"Who has a limit of their own: each API key, each client address (of IPv6 each /64 network), or only the route as a whole; "+
+			"absent: `key` where the route has `api_keys`, else `client_ip`."),
 )
 
 var shadow = section("shadow", nil,

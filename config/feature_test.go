@@ -53,6 +53,13 @@ func TestValuesOfFeatures(t *testing.T) {
 	f("retry", func(c *Config) any { return c.Routes["x"].Retry.On }, []string{"connect", "stale", "reset", "timeout", "502", "503", "504"})
 	f("queue", func(c *Config) any { return []any{c.Limits.MaxInFlight, c.Pools["a"].MaxInFlight, c.Pools["a"].Queue} },
 		[]any{1000, 8, Queue{100, time.Second}})
+	f("admission", func(c *Config) any { return c.Limits.MaxConnectionsPerIP }, 20)
+	f("admission", func(c *Config) any {
+		return []any{c.Routes["x"].APIKeys, c.Routes["x"].RateLimit, c.Routes["y"].APIKeys, c.Routes["y"].RateLimit, c.Routes["z"].APIKeys, c.Routes["z"].RateLimit}
+	}, []any{
+		&APIKeys{File: "/etc/mlproxy/keys.yaml", Header: "x-api-key"}, &RateLimit{0.5, 10, "route"},
+		&APIKeys{File: "keys.yaml", Header: "authorization"}, &RateLimit{50, 50, "key"}, (*APIKeys)(nil), &RateLimit{0.1, 1, "client_ip"},
+	})
 	f("access_log", func(c *Config) any { return c.Log.Access }, Access{Sample: 0.5, File: "access.log"})
 	f("tracing", func(c *Config) any { return c.Tracing }, &Tracing{"http://collector:4318/v1/traces", 1})
 }

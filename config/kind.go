@@ -142,6 +142,22 @@ var endpointWeight = narrow(
 		return v, problem{}
 	})
 
+// Rates stay where the time between two requests can be counted in nanoseconds, and a burst of them in an int64.
+const leastRate, mostRate = 0.001, 1e6
+
+// rate is a number of requests a second.
+var rate = narrow(
+	kind[float64]{
+		shape{name: "number", example: "50", schema: orVariable(object{"type": "number", "minimum": leastRate, "maximum": mostRate})},
+		amount.read, amount.show,
+	},
+	func(v float64) (float64, problem) {
+		if v < leastRate || v > mostRate {
+			return 0, problem{fmt.Sprintf("is %g", v), "write a number from 0.001 to 1000000, such as 50; 0.1 is one in ten seconds"}
+		}
+		return v, problem{}
+	})
+
 // extraTries are the times a request may be sent again.
 var extraTries = wholeOr(0, 2, "write 0, 1 or 2: a request is tried at most 3 times in all")
 

@@ -73,6 +73,7 @@ func (c *Config) settle(folder string) {
 	}
 	for name, r := range c.Routes {
 		r.Name, r.Origin = name, "file"
+		r.settleAdmission(folder)
 	}
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
@@ -86,7 +87,7 @@ func from(folder, path string) string {
 	return filepath.Join(folder, path)
 }
 
-// checkFiles tries the files that the config names.
+// checkFiles tries the files that the config names, and reads those that are a part of it.
 func (c *Config) checkFiles() (faults Faults) {
 	if err := checkToken(c.Admin.TokenFile); err != nil {
 		faults = append(faults, c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token"))
@@ -94,7 +95,7 @@ func (c *Config) checkFiles() (faults Faults) {
 	if err := checkPlace(c.Log.Access.File); err != nil {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
-	return faults
+	return append(faults, c.loadKeys()...)
 }
 
 // checkPlace sees to it that a file can be at path.

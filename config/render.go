@@ -14,7 +14,7 @@ import (
 // of the working directory it gives a config of the same digest, but for header values that look like secrets: those
 // are never written.
 func Render(c *Config) []byte {
-	return written(redacted(document.show(*c, true)))
+	return written(redacted(own(document.show(*c, true))))
 }
 
 // Change is one difference between two configs.
@@ -66,6 +66,7 @@ func (d *differ) compare(path string, was, is side) {
 	for key := range keys {
 		at, was, is := join(path, key), before[key], after[key]
 		switch {
+		case isOfFile(was.all) != isOfFile(is.all) && (was.all == nil || is.all == nil): // that file was not read
 		case isMapping(was.all) && isMapping(is.all):
 			d.compare(at, was, is)
 		case oneLine(was.all) != oneLine(is.all):
@@ -75,6 +76,21 @@ func (d *differ) compare(path string, was, is side) {
 }
 
 func isMapping(n *yaml.Node) bool { return n != nil && n.Kind == yaml.MappingNode }
+
+func isOfFile(n *yaml.Node) bool { return n != nil && n.Tag == ofFile }
+
+// own is a copy without what stands in other files.
+func own(n *yaml.Node) *yaml.Node {
+	clone := *n
+	clone.Content = nil
+	for i, c := range n.Content {
+		if isMapping(n) && isOfFile(n.Content[i|1]) {
+			continue
+		}
+		clone.Content = append(clone.Content, own(c))
+	}
+	return &clone
+}
 
 func entriesOf(n *yaml.Node) map[string]*yaml.Node {
 	entries := map[string]*yaml.Node{}

@@ -48,17 +48,21 @@ func asItIs(s string) (string, problem) {
 	return s, problem{}
 }
 
-func nonEmpty(s string) (string, problem) {
-	if s == "" {
-		return "", problem{"is empty", "write a path, such as ./state"}
+// nonEmpty judges a path that has to be there.
+func nonEmpty(example string) func(string) (string, problem) {
+	return func(s string) (string, problem) {
+		if s == "" {
+			return "", problem{"is empty", "write a path, such as " + example}
+		}
+		return asItIs(s)
 	}
-	return asItIs(s)
 }
 
 var (
 	anyText       = text("text", `"text"`, "", asItIs)
 	filePath      = text("path", "./file", "", asItIs)
-	folder        = text("path", "./state", ".", nonEmpty)
+	folder        = text("path", "./state", ".", nonEmpty("./state"))
+	keysFile      = text("path", "keys.yaml", ".", nonEmpty("keys.yaml"))
 	headerValue   = text("header value", `"value"`, "", asItIs)
 	headers       = secretly(mapOf(headerValue, tokenPattern, headerName))
 	poolName      = text("pool name", "iris-stable", namePattern, name)

@@ -28,6 +28,7 @@ func appendLine(b []byte, r *monitor.Record) []byte {
 	b = appendName(b, `","route":"`, r.Route)
 	b = appendName(b, `","pool":"`, r.Pool)
 	b = appendName(b, `","endpoint":"`, r.Endpoint)
+	b = appendName(b, `","api_key":"`, r.APIKey)
 	b = appendName(b, `","assigned_by":"`, r.AssignedBy)
 	b = appendName(b, `","failed_over_from":"`, r.FailedOverFrom)
 	b = appendNumber(b, `","tries":`, int64(r.Tries))

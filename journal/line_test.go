@@ -18,12 +18,12 @@ func TestLine(t *testing.T) {
 	}
 	f(record(), `{"time":"2026-11-23T06:20:21.123456Z","request_id":"0193563c-9a1b-7cc2-8f2e-52a5b1a30e11","client":"192.0.2.7",`+
 		`"method":"POST","host":"models.example.org","path":"/v2/models/iris/infer","protocol":"HTTP/1.1","user_agent":"curl/8.9.1",`+
-		`"route":"iris","pool":"iris-stable","endpoint":"http://127.0.0.1:9001","assigned_by":"key","failed_over_from":"","tries":1,`+
+		`"route":"iris","pool":"iris-stable","endpoint":"http://127.0.0.1:9001","api_key":"team-a","assigned_by":"key","failed_over_from":"","tries":1,`+
 		`"status":200,"reason":"none","bytes_in":256,"bytes_out":512,`+
 		`"duration_ms":2.345,"overhead_ms":0.031,"upstream_ms":2.200,"first_byte_ms":2.000}`)
 	f(&monitor.Record{At: record().At, Seen: &monitor.Observation{Status: 400, Reason: monitor.BadRequest, Duration: -1}},
 		`{"time":"2026-11-23T06:20:21.123456Z","request_id":"","client":"","method":"","host":"","path":"","protocol":"","user_agent":"",`+
-			`"route":"","pool":"","endpoint":"","assigned_by":"","failed_over_from":"","tries":0,"status":400,"reason":"bad_request",`+
+			`"route":"","pool":"","endpoint":"","api_key":"","assigned_by":"","failed_over_from":"","tries":0,"status":400,"reason":"bad_request",`+
 			`"bytes_in":0,"bytes_out":0,"duration_ms":0.000,"overhead_ms":0.000,"upstream_ms":null,"first_byte_ms":null}`)
 }
 
@@ -54,7 +54,7 @@ func checkHostile(t *testing.T, h string) {
 	for _, text := range []*[]byte{&r.RequestID, &r.Client, &r.Method, &r.Host, &r.UserAgent} {
 		*text = []byte(h)
 	}
-	for _, name := range []*string{&r.Protocol, &r.Route, &r.Pool, &r.Endpoint, &r.AssignedBy, &r.FailedOverFrom} {
+	for _, name := range []*string{&r.Protocol, &r.Route, &r.Pool, &r.Endpoint, &r.APIKey, &r.AssignedBy, &r.FailedOverFrom} {
 		*name = h
 	}
 	line := appendLine(nil, r)
@@ -73,7 +73,7 @@ func checkHostile(t *testing.T, h string) {
 			t.Errorf("%q: %s is %q, want %q", h, key, got[key], want)
 		}
 	}
-	if len(got) != 22 || got["status"] != 200.0 {
+	if len(got) != 23 || got["status"] != 200.0 {
 		t.Errorf("%q: %d fields, status %v", h, len(got), got["status"])
 	}
 }

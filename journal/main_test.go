@@ -92,7 +92,7 @@ func record() *monitor.Record {
 		At:        time.Date(2026, 11, 23, 6, 20, 21, 123456789, time.UTC),
 		RequestID: []byte("0193563c-9a1b-7cc2-8f2e-52a5b1a30e11"), Client: []byte("192.0.2.7"),
 		Method: []byte("POST"), Host: []byte("models.example.org"), Path: []byte("/v2/models/iris/infer"), Protocol: "HTTP/1.1",
-		UserAgent: []byte("curl/8.9.1"), Route: "iris", Pool: "iris-stable", Endpoint: "http://127.0.0.1:9001", AssignedBy: "key", Tries: 1,
+		UserAgent: []byte("curl/8.9.1"), Route: "iris", Pool: "iris-stable", Endpoint: "http://127.0.0.1:9001", APIKey: "team-a", AssignedBy: "key", Tries: 1,
 		Seen: &monitor.Observation{
 			Status: 200, Duration: 2345678 * time.Nanosecond, Upstream: 2200 * time.Microsecond, FirstByte: 2 * time.Millisecond,
 			Overhead: 31 * time.Microsecond, BytesIn: 256, BytesOut: 512, Sent: true, Answered: true,

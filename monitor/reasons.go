@@ -117,11 +117,12 @@ type RejectReason uint8
 // Why a connection may not be served.
 const (
 	RejectLimit       RejectReason = iota // limits.max_connections were open
+	RejectPerIP                           // the client's address had limits.max_connections_per_ip
 	RejectDescriptors                     // the process had no file descriptor left
 	rejectReasons
 )
 
-var rejectNames = [rejectReasons]string{RejectLimit: "max_connections", RejectDescriptors: "descriptors"}
+var rejectNames = [rejectReasons]string{RejectLimit: "max_connections", RejectPerIP: "max_connections_per_ip", RejectDescriptors: "descriptors"}
 
 // String is the label value.
 func (r RejectReason) String() string { return rejectNames[r] }

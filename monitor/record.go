@@ -20,6 +20,8 @@ type Record struct {
 	UserAgent []byte
 	// Route, Pool and Endpoint are where the exchange went, as far as it came; the endpoint is the last that was tried.
 	Route, Pool, Endpoint string
+	// APIKey is the name of the client's API key; empty where the route asks for none, or the client has none.
+	APIKey string
 	// AssignedBy says what decided the choice of the pool; empty when none was chosen.
 	AssignedBy string
 	// FailedOverFrom is the pool that was chosen when another one served in its place; else empty.
@@ -36,6 +38,9 @@ type Record struct {
 
 // AccessDropped counts lines of the access log that were not written.
 func (r *Registry) AccessDropped(lines int) { r.series.accessDropped.Add(float64(lines)) }
+
+// RateForgotten counts a client's rate limit that was forgotten before it had ended, because there was no room.
+func (r *Registry) RateForgotten() { r.series.rateForgotten.Inc() }
 
 // TraceDropped counts spans that reached no collector.
 func (r *Registry) TraceDropped(spans int) { r.series.traceDropped.Add(float64(spans)) }

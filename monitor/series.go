@@ -29,7 +29,7 @@ type series struct {
 	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
-	accessDropped, traceDropped                  prometheus.Counter
+	rateForgotten, accessDropped, traceDropped   prometheus.Counter
 }
 
 func newSeries(f factory) series {
@@ -80,6 +80,8 @@ func newSeries(f factory) series {
 			"When the config was last applied or refused."),
 		rejected: f.counter("connections_rejected_total",
 			"Connections of clients that were not served.", "reason"),
+		rateForgotten: f.counter("rate_limit_forgotten_total",
+			"Rate limits of clients that gave way to others before they had ended.").WithLabelValues(),
 		accessDropped: f.counter("access_log_dropped_total",
 			"Lines of the access log that were not written.").WithLabelValues(),
 		traceDropped: f.counter("trace_dropped_total",

@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
 	"sync"
 	"testing"
@@ -165,6 +167,14 @@ func TestAllocsPerExchange(t *testing.T) {
 	split := config.Weights{"stable": 90, "canary": 10}
 	f("rotation", &config.Route{Split: split})
 	f("sticky", &config.Route{Split: split, Sticky: []config.KeySource{{Kind: "header", Name: "x-user-id"}, {Kind: "client_ip"}}})
+	key := sha256.Sum256([]byte("u-17"))
+	keys := &config.APIKeys{Header: "x-user-id", Keys: map[string]config.Key{"team-a": {SHA256: []string{hex.EncodeToString(key[:])}}}}
+	limit := func(by string) *config.RateLimit {
+		return &config.RateLimit{RequestsPerSecond: 1e6, Burst: 1e6, By: by}
+	}
+	f("api_keys", &config.Route{Split: split, APIKeys: keys, RateLimit: limit("key")})
+	f("limit_by_client_ip", &config.Route{Split: split, RateLimit: limit("client_ip")})
+	f("limit_by_route", &config.Route{Split: split, RateLimit: limit("route")})
 	f("blue_green", &config.Route{BlueGreen: &config.BlueGreen{Blue: "stable", Green: "canary", Active: "blue"}})
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mlproxy/router"
 	"mlproxy/upstream"
 )
 
@@ -21,6 +22,7 @@ type conn struct {
 	wire    *upstream.Wire
 	in      upstream.Reader
 	client  netip.Addr
+	network netip.Addr   // of client, as limits.max_connections_per_ip counts
 	address []byte       // client as text
 	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
@@ -39,6 +41,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.client = a.Addr().Unmap()
 	}
+	c.network = router.Network(c.client)
 	c.address = []byte(c.client.String())
 	return c
 }

@@ -33,6 +33,8 @@ type exchange struct {
 	// Where it goes.
 	found       router.Match
 	route       *router.Route
+	apiKey      *router.Key   // the client's; nil where the route asks for none
+	wait        time.Duration // until the client may come again, when it came too often
 	chosen      *router.Version
 	version     *router.Version // that serves: the chosen one, or a failover
 	by          monitor.By

@@ -82,7 +82,7 @@ func (x *exchange) dropsFromRequest(f *upstream.Field) bool {
 	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.MLProxy:
 		return !x.trusted
 	}
-	return x.req.Hop(f)
+	return x.req.Hop(f) || x.isKey(f)
 }
 
 // appendForwarded says for whom the request is made. What the client says of that passes only if it is trusted.

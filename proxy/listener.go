@@ -41,38 +41,58 @@ func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
 
-// busyAnswer is all that a connection above the limit gets: an answer that fits the socket's buffer, and the end.
-var busyAnswer = func() []byte {
-	body := `{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"overloaded","detail":"limits.max_connections are open"}`
+// busyAnswers are all that a connection above a limit gets: an answer that fits the socket's buffer, and the end.
+var busyAnswers = map[monitor.RejectReason][]byte{
+	monitor.RejectLimit: busyAnswer("limits.max_connections are open"),
+	monitor.RejectPerIP: busyAnswer("limits.max_connections_per_ip are open from this address"),
+}
+
+func busyAnswer(detail string) []byte {
+	body := `{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"overloaded","detail":"` + detail + `"}`
 	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nX-MLProxy-Error: overloaded\r\n"+
 		"Retry-After: 1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-}()
+}
 
-// admit wraps c, or refuses it when limits.max_connections are open.
+// admit wraps c, or refuses it when there are as many as may be.
 func (s *Server) admit(c net.Conn) net.Conn {
-	s.mu.Lock()
-	if len(s.conns) >= s.inForce().maxConnections {
-		s.mu.Unlock()
-		s.counted.Rejected(monitor.RejectLimit)
+	wrapped := newConn(s, c)
+	if reason, full := s.enlist(wrapped); full {
+		s.counted.Rejected(reason)
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = c.Write(busyAnswer)
-		_ = c.Close()
+		_, _ = c.Write(busyAnswers[reason])
+		_ = wrapped.Close()
 		return nil
 	}
-	s.mu.Unlock()
-	wrapped := newConn(s, c)
-	s.mu.Lock()
-	s.conns[wrapped] = struct{}{}
-	s.mu.Unlock()
 	s.counted.Opened()
 	return wrapped
+}
+
+// enlist adds c to the connections, or says which limit is full.
+func (s *Server) enlist(c *conn) (reason monitor.RejectReason, full bool) {
+	limits := s.inForce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.conns) >= limits.maxConnections:
+		return monitor.RejectLimit, true
+	case limits.maxPerIP > 0 && s.from[c.network] >= limits.maxPerIP && !limits.trusts(c.client):
+		return monitor.RejectPerIP, true
+	}
+	s.conns[c] = struct{}{}
+	s.from[c.network]++
+	return reason, false
 }
 
 // dismiss forgets a connection that was closed.
 func (s *Server) dismiss(c *conn) {
 	s.mu.Lock()
 	_, known := s.conns[c]
-	delete(s.conns, c)
+	if known {
+		delete(s.conns, c)
+		if s.from[c.network]--; s.from[c.network] == 0 {
+			delete(s.from, c.network)
+		}
+	}
 	s.mu.Unlock()
 	if known {
 		s.counted.Closed()

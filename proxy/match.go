@@ -7,7 +7,7 @@ import (
 	"mlproxy/upstream"
 )
 
-// match finds the route, or the routes among which the body's model decides.
+// match finds the route and asks whether the client may have it, or the routes among which the body's model decides.
 func (x *exchange) match() bool {
 	if !x.aim() || !x.mayTravel() {
 		return false
@@ -20,7 +20,7 @@ func (x *exchange) match() bool {
 		return x.refuse(monitor.NoRoute, "no route matches this host, path, method and headers; see GET /api/v1/status on the admin listener")
 	}
 	x.route = x.found.Route
-	return true
+	return x.found.NeedsModel || x.admit()
 }
 
 // aim takes the request target apart (RFC 9112, section 3.2): host, and the path and query that go on.

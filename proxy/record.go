@@ -61,6 +61,9 @@ func (x *exchange) retrace(r *monitor.Record) {
 	if x.route != nil {
 		r.Route = x.route.Name
 	}
+	if x.apiKey != nil {
+		r.APIKey = x.apiKey.Name
+	}
 	if x.chosen != nil {
 		r.Pool, r.AssignedBy = x.chosen.Pool.Name, x.by.String()
 	}

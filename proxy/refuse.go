@@ -99,10 +99,7 @@ func (x *exchange) refuse(reason monitor.Reason, detail string) bool {
 	b = strconv.AppendInt(b, int64(status.code), 10)
 	b = append(append(append(b, ' '), status.phrase...), "\r\nContent-Type: application/problem+json\r\nX-MLProxy-Error: "...)
 	b = append(append(b, reason.String()...), crlf...)
-	if status.code == 503 {
-		b = append(b, "Retry-After: 1\r\n"...)
-	}
-	b = x.appendSigned(b)
+	b = x.appendSigned(x.appendAdvice(b, status.code))
 	body := x.problem(status, reason, detail)
 	b = appendLength(b, int64(len(body)))
 	if string(x.req.Method) != "HEAD" {

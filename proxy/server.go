@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
+	from  map[netip.Addr]int // how many of conns a client's network has
 }
 
 // New makes a server that accepts nothing until Serve.
@@ -55,6 +57,7 @@ func New(o Options) *Server {
 		unmatched: o.Registry.Meter("", ""),
 		counted:   o.Registry.Connections(),
 		conns:     map[*conn]struct{}{},
+		from:      map[netip.Addr]int{},
 	}
 	s.fast = &fasthttp.Server{
 		Handler:     func(*fasthttp.RequestCtx) {}, // never called: every connection negotiates its protocol

@@ -13,6 +13,7 @@ type settings struct {
 	table          *router.Table
 	head           upstream.Limits
 	maxConnections int
+	maxPerIP       int
 	maxInFlight    int64
 	maxBody        int64
 	maxRoutingBody int
@@ -32,6 +33,7 @@ func (s *Server) inForce() *settings {
 		table:          table,
 		head:           upstream.Limits{Bytes: c.Limits.MaxHeader, Fields: c.Limits.MaxHeaderCount},
 		maxConnections: c.Limits.MaxConnections,
+		maxPerIP:       c.Limits.MaxConnectionsPerIP,
 		maxInFlight:    int64(c.Limits.MaxInFlight),
 		maxBody:        c.Limits.MaxBody,
 		maxRoutingBody: c.Limits.MaxRoutingBody,

@@ -19,9 +19,10 @@ type Estate struct {
 
 	inForce atomic.Pointer[Table]
 
-	mu    sync.Mutex
-	loads map[identity]*load // of shadows
-	live  map[place]bool     // the endpoints of live traffic
+	mu      sync.Mutex
+	loads   map[identity]*load  // of shadows
+	live    map[place]bool      // the endpoints of live traffic
+	buckets map[string]*buckets // of routes whose clients have keys or limits
 }
 
 // identity names a version or a shadow.
@@ -35,7 +36,10 @@ type load struct{ inFlight, bytes atomic.Int64 }
 
 // NewEstate makes an estate without endpoints. Its Endpoints have to be run.
 func NewEstate(reg *monitor.Registry) *Estate {
-	e := &Estate{Registry: reg, OnHealth: func(upstream.Transition) {}, loads: map[identity]*load{}, live: map[place]bool{}}
+	e := &Estate{
+		Registry: reg, OnHealth: func(upstream.Transition) {},
+		loads: map[identity]*load{}, live: map[place]bool{}, buckets: map[string]*buckets{},
+	}
 	e.Endpoints = upstream.NewEndpoints(e.healthChanged)
 	reg.WatchHealth(e.health)
 	return e
@@ -83,6 +87,10 @@ func (e *Estate) Retire(old, now *Table) {
 		e.Registry.RetireShadow(id.route, id.pool)
 		e.forget(id)
 	}
+	for id := range without(old.guarded(), now.guarded()) {
+		e.Registry.Retire(id.route, id.pool)
+		e.forgetBuckets(id.route)
+	}
 	for name := range without(old.config.Routes, now.config.Routes) {
 		e.Registry.SetSplit(name, nil)
 		e.Registry.SetActive(name, "", nil)
@@ -93,6 +101,12 @@ func (e *Estate) forget(id identity) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.loads, id)
+}
+
+func (e *Estate) forgetBuckets(route string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.buckets, route)
 }
 
 // without is what is left of a.
@@ -130,6 +144,17 @@ func (t *Table) served() map[identity]bool {
 	for _, r := range t.routes {
 		for _, v := range slices.Concat(r.Versions, r.Failover) {
 			set[identity{r.Name, v.Pool.Name}] = true
+		}
+	}
+	return set
+}
+
+// guarded are the meters of routes that do not let everybody in.
+func (t *Table) guarded() map[identity]bool {
+	set := map[identity]bool{}
+	for _, r := range t.routes {
+		if r.Refused != nil {
+			set[identity{r.Name, ""}] = true
 		}
 	}
 	return set

@@ -24,6 +24,11 @@ type Route struct {
 	Shadows []*Shadow
 	// Retries says whether another try may be made.
 	Retries *Budget
+	// Keys are those that clients need; nil when they need none. Limit is how often they may come; nil when that is up to them.
+	Keys  *Keys
+	Limit *Limit
+	// Refused counts those who were not let in by either; nil when there is neither.
+	Refused *monitor.Meter
 
 	salt uint64
 }
@@ -51,6 +56,18 @@ func (r *Route) bind(e *Estate, pools map[string]*Pool) {
 	}
 	r.Split = newSplit(r.Versions)
 	r.bindFailover(e, pools)
+	r.bindAdmission(e)
+}
+
+// bindAdmission says who may use the route, and how often.
+func (r *Route) bindAdmission(e *Estate) {
+	if r.Config.APIKeys == nil && r.Config.RateLimit == nil {
+		return
+	}
+	b := e.known(r.Name, r.Config.APIKeys)
+	r.Keys = newKeys(r.Name, r.Config.APIKeys, func(name string) *bucket { return b.keys[name] })
+	r.Limit = newLimit(r.Config.RateLimit, b, e.Registry)
+	r.Refused = e.Registry.Meter(r.Name, "")
 }
 
 func (r *Route) version(e *Estate, p *Pool, share float64) *Version {

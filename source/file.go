@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -28,6 +29,7 @@ var ErrStopped = errors.New("mlproxy is stopping and reads no config any more; t
 // way to the file that are watched, and content, not the event, decides whether anything changed.
 type File struct {
 	path    string
+	beside  []string     // files that the config was read from as well, when it was last right
 	log     *slog.Logger // Watch's
 	reloads chan chan<- error
 	stopped chan struct{}     // closed when Watch has ended
@@ -37,8 +39,8 @@ type File struct {
 
 // watched is what stands behind the path now.
 type watched struct {
-	behind string          // the path with every link followed
-	dirs   map[string]bool // the directories asked to be watched
+	behind map[string]string // each path, with every link followed
+	dirs   map[string]bool   // the directories asked to be watched
 }
 
 // NewFile makes a source of the config file at path. Nothing is read yet.
@@ -111,28 +113,37 @@ func (f *File) watch(ctx context.Context, w ears, emit func(Update)) error {
 			burst.Clear()
 			f.follow(w)
 			f.emitChange(emit)
+			f.follow(w) // files that the config names now
 		case outcome := <-f.reloads:
 			f.emitReload(emit, outcome)
 		}
 	}
 }
 
-// concerns says whether an event at name may have changed the content: the file itself, or a link on the way to it.
+// concerns says whether an event at name may have changed the content: a file itself, or a link on the way to it.
 func (f *File) concerns(name string) bool {
-	if name == f.path || name == f.now.behind {
-		return true
+	for path, behind := range f.now.behind {
+		if name == path || name == behind {
+			return true
+		}
+		if now, err := filepath.EvalSymlinks(path); err != nil || now != behind {
+			return true
+		}
 	}
-	behind, err := filepath.EvalSymlinks(f.path)
-	return err != nil || behind != f.now.behind
+	return false
 }
 
-// follow finds what stands behind the path and watches the directories it depends on.
+// follow finds what stands behind the path, and those of the files beside it, and watches the directories they depend on.
 func (f *File) follow(w ears) {
-	behind, err := filepath.EvalSymlinks(f.path)
-	if err != nil {
-		behind = f.path
+	links, dirs := map[string]string{}, map[string]bool{}
+	for _, path := range f.paths() {
+		behind, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			behind = path
+		}
+		links[path] = behind
+		dirs[filepath.Dir(path)], dirs[filepath.Dir(behind)] = true, true
 	}
-	dirs := map[string]bool{filepath.Dir(f.path): true, filepath.Dir(behind): true}
 	for dir := range f.now.dirs {
 		if !dirs[dir] {
 			_ = w.remove(dir) // gone already, as a rule
@@ -143,7 +154,7 @@ func (f *File) follow(w ears) {
 			f.log.Warn("cannot watch the config file's folder; looking again later", "folder", dir, "again_in", patrol, "error", err)
 		}
 	}
-	f.now = watched{behind: behind, dirs: dirs}
+	f.now = watched{behind: links, dirs: dirs}
 }
 
 func (f *File) emitChange(emit func(Update)) {
@@ -166,10 +177,27 @@ func (f *File) emitReload(emit func(Update), outcome chan<- error) {
 // want of another one is an update once that is there.
 func (f *File) read(reason string) (Update, [sha256.Size]byte) {
 	u := Update{Origin: "file", Reason: reason}
-	src, _ := os.ReadFile(f.path) // what keeps it from being read, Load says
+	src := f.contents()
 	u.Config, u.Err = config.Load(f.path)
+	if u.Err == nil && !slices.Equal(f.beside, u.Config.Files()) {
+		f.beside = u.Config.Files()
+		src = f.contents() // before they are read: what changes meanwhile is seen again
+		u.Config, u.Err = config.Load(f.path)
+	}
 	if u.Err != nil {
 		src = fmt.Append(src, "\x00", u.Err)
 	}
 	return u, sha256.Sum256(src)
 }
+
+// contents tells what stands in the file and in those beside it. What keeps one from being read, Load says.
+func (f *File) contents() (sums []byte) {
+	for _, path := range f.paths() {
+		src, _ := os.ReadFile(path)
+		sum := sha256.Sum256(src)
+		sums = append(sums, sum[:]...)
+	}
+	return sums
+}
+
+func (f *File) paths() []string { return append([]string{f.path}, f.beside...) }

@@ -126,6 +126,28 @@ func TestAnEndlessBurstIsReadInTime(t *testing.T) {
 	})
 }
 
+// A file that the config names is a part of it: its change is one of the config.
+func TestFilesBesideAreFollowed(t *testing.T) {
+	bubble(t, func(b *bench) {
+		keys := filepath.Join(filepath.Dir(b.path), "keys.yaml")
+		sum := strings.Repeat("0f", 32)
+		write(b.T, keys, "{}\n")
+		write(b.T, b.path, strings.Replace(text(2), "split:", "api_keys: {file: keys.yaml}, split:", 1))
+		b.touch()
+		b.want("a config that names a file", b.pass(time.Second), "http://127.0.0.1:2")
+		write(b.T, keys, "team-a: {sha256: "+sum+"}\n")
+		b.events <- fsnotify.Event{Name: keys, Op: fsnotify.Write}
+		b.want("the file it names", b.pass(time.Second), "http://127.0.0.1:2")
+		b.events <- fsnotify.Event{Name: keys, Op: fsnotify.Write}
+		b.want("the same content", b.pass(time.Second))
+		write(b.T, keys, "team-a: {sha256: no}\n")
+		b.want("the patrol", b.pass(patrol), "fault")
+		write(b.T, keys, "team-a: {sha256: "+sum+"}\n")
+		b.events <- fsnotify.Event{Name: keys, Op: fsnotify.Write}
+		b.want("mended", b.pass(time.Second), "http://127.0.0.1:2")
+	})
+}
+
 func TestForeignEventsAreNotRead(t *testing.T) {
 	bubble(t, func(b *bench) {
 		b.pass(100 * time.Millisecond)

@@ -91,6 +91,9 @@ func kindOf(name []byte) Kind {
 // ours begins the names of fields that are between proxies and those they trust.
 const ours = "x-mlproxy-"
 
+// Is says that the field has this name, which is given in lower case.
+func (f *Field) Is(name string) bool { return equalFold(f.Name, name) }
+
 // equalFold says that b is s, whatever its ASCII case; s is lower-case.
 func equalFold(b []byte, s string) bool {
 	if len(b) != len(s) {

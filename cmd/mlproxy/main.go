@@ -37,6 +37,7 @@ type cli struct {
 	Restore    restoreCmd    `cmd:"" help:"Return all routes to an earlier revision."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete mlproxy's commands."`
 	Complete   completeCmd   `cmd:"" hidden:"" passthrough:"" help:"Complete a command line, for the scripts of completion."`
+	Key        keyCmd        `cmd:"" help:"Make API keys for clients of routes that ask for one."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
