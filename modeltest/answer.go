@@ -48,8 +48,11 @@ func (a answer) under(p *plan) answer {
 	if p.cuts() {
 		a.pieces = a.half()
 	}
-	if p.truncate == "chunked" {
+	switch p.truncate {
+	case "chunked":
 		a.length = -1
+	case "all":
+		a.pieces = prefix(a.pieces, 0)
 	}
 	return a
 }

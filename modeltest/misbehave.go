@@ -21,7 +21,7 @@ type plan struct {
 
 	hang     string // head: never answers | body: stops in the middle of the body
 	reset    string // head: RST instead of an answer | body: RST in the middle of the body
-	truncate string // length: fewer bytes than Content-Length says | chunked: no last chunk
+	truncate string // length: fewer bytes than Content-Length says | chunked: no last chunk | all: no byte of it
 	close    string // header: with "Connection: close" | silent: without saying so | early: instead of an answer
 	flood    bool   // a body without end
 	garbage  bool   // bytes that are not HTTP
@@ -41,7 +41,7 @@ var words = map[string]func(*plan, string) error{
 	"every":    number(func(p *plan, n int64) { p.every = int(n) }, 1, 1<<30),
 	"hang":     oneOf(func(p *plan) *string { return &p.hang }, "head", "body"),
 	"reset":    oneOf(func(p *plan) *string { return &p.reset }, "head", "body"),
-	"truncate": oneOf(func(p *plan) *string { return &p.truncate }, "length", "chunked"),
+	"truncate": oneOf(func(p *plan) *string { return &p.truncate }, "length", "chunked", "all"),
 	"close":    oneOf(func(p *plan) *string { return &p.close }, "header", "silent", "early"),
 	"flood":    flag(func(p *plan) *bool { return &p.flood }),
 	"garbage":  flag(func(p *plan) *bool { return &p.garbage }),

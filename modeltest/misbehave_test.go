@@ -62,6 +62,7 @@ func TestTrouble(t *testing.T) {
 	f("reset=body", 200, half, syscall.ECONNRESET)
 	f("truncate", 200, half, io.ErrUnexpectedEOF)
 	f("truncate=chunked", 200, half, io.ErrUnexpectedEOF)
+	f("truncate=all", 200, nil, io.ErrUnexpectedEOF)
 	f("early,status=413", 413, []byte("{\"error\":\"unexpected end of JSON input\"}\n"), nil)
 	f("nonsense", 400, whole400(t, s), nil)
 
@@ -69,8 +70,8 @@ func TestTrouble(t *testing.T) {
 		t.Errorf("garbage: got %d %v", got, err)
 	}
 	await(t, s, func(now Stats) bool { return now.Running() == 0 && now.Open == 0 })
-	if now := s.Stats(); now.Broken != 6 || now.Aborted != 0 || now.Methods["POST"] != now.Counts {
-		t.Errorf("stats %+v, want 6 broken, none aborted", now)
+	if now := s.Stats(); now.Broken != 7 || now.Aborted != 0 || now.Methods["POST"] != now.Counts {
+		t.Errorf("stats %+v, want 7 broken, none aborted", now)
 	}
 }
 

@@ -84,12 +84,13 @@ const (
 	DropIncomplete                   // the client's body did not arrive whole
 	DropNoEndpoint                   // the shadow's pool offered no endpoint
 	DropDraining                     // mlproxy was stopping
+	DropOverload                     // live traffic was near a limit: copies are the first to go
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{
 	DropInFlight: "in_flight", DropBytes: "bytes", DropTooLarge: "body_too_large", DropIncomplete: "incomplete",
-	DropNoEndpoint: "no_endpoint", DropDraining: "draining",
+	DropNoEndpoint: "no_endpoint", DropDraining: "draining", DropOverload: "overload",
 }
 
 // String is the label value.

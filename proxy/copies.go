@@ -74,6 +74,14 @@ func (c *copies) offer(x *exchange) {
 	c.forget()
 }
 
+// shed drops the copies for the sake of live traffic.
+func (c *copies) shed() {
+	for _, s := range c.drawn {
+		c.refuse(s, monitor.DropOverload)
+	}
+	c.forget()
+}
+
 // free gives back what is held, and keeps the room for drawn shadows.
 func (c *copies) free() copies {
 	for _, s := range c.drawn {

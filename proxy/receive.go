@@ -146,11 +146,20 @@ func (x *exchange) written(err error) error {
 	return upstream.ErrAborted
 }
 
-// offer hands the exchange to the mirror, for the shadows that drew it.
+// offer hands the exchange to the mirror, for the shadows that drew it, unless live traffic is near a limit.
 func (x *exchange) offer() {
-	if len(x.shadow.drawn) > 0 {
+	switch {
+	case len(x.shadow.drawn) == 0:
+	case x.pressed():
+		x.shadow.shed()
+	default:
 		x.shadow.offer(x)
 	}
+}
+
+// pressed says that live traffic is near limits.max_in_flight, or near a limit of the endpoint that answered.
+func (x *exchange) pressed() bool {
+	return upstream.Near(x.server.inFlight.Load(), x.limits.maxInFlight) || x.endpoint.Pressed(x.version.Pool.Options)
 }
 
 // reasonOf is what an error of an exchange with a model server is counted and answered as.

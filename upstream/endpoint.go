@@ -91,6 +91,15 @@ func (e *Endpoint) Health() *health.State { return e.health }
 // InFlight is how many exchanges are with the endpoint now, until their last byte.
 func (e *Endpoint) InFlight() int64 { return e.gate.inFlight.Load() }
 
+// Pressed says that the endpoint is near one of its limits, or that somebody waits for it: what can be left undone should be.
+func (e *Endpoint) Pressed(o *Options) bool {
+	n := e.InFlight()
+	return Near(n, int64(o.MaxInFlight)) || Near(n, int64(o.MaxConnections)) || e.gate.waiting.Load() > 0
+}
+
+// Near says that n is 80% of a limit or more; 0 = no limit.
+func Near(n, limit int64) bool { return limit > 0 && n*5 >= limit*4 }
+
 // Load is what balancing compares: the exchanges in flight, which count for more the longer nothing has come back.
 func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	usualRate = 400             // requests a second
+	usualRate = 400 // requests a second
+	shortRate = 200
 	atMost    = 2 * time.Minute // for one scenario, whatever happens
 	comeBack  = 9 * time.Second // waited for endpoints to be back in rotation
 )
@@ -34,6 +35,7 @@ type experiment struct {
 	load          *load
 	broke, mended time.Time
 	wishes        []wish
+	seen          sight
 }
 
 // wish is a change of the config that was written: from then on every answer should come from one pool.
@@ -49,8 +51,10 @@ func (o *options) run(ctx context.Context, s scenario) (r *result, err error) {
 	x := &experiment{scenario: s, pace: fullPace}
 	if o.short {
 		x.pace = shortPace
+	} else {
+		x.warm = max(x.warm, s.calm)
 	}
-	x.site, err = open(ctx, o, max(x.timeout, s.atLeast))
+	x.site, err = open(ctx, o, &s, max(x.timeout, s.atLeast))
 	var samples []sample
 	if err == nil {
 		samples, err = x.play(ctx)
@@ -71,8 +75,9 @@ func (o *options) run(ctx context.Context, s scenario) (r *result, err error) {
 // play breaks and mends under load.
 func (x *experiment) play(ctx context.Context) ([]sample, error) {
 	rate := x.usualRate()
-	x.load = x.site.load(rate)
+	x.load = x.site.load(rate, x.body)
 	err := wait(ctx, x.warm)
+	before := x.memory()
 	if x.broke = time.Now(); err == nil {
 		err = x.cause(ctx, x)
 	}
@@ -80,6 +85,8 @@ func (x *experiment) play(ctx context.Context) ([]sample, error) {
 		x.awaitReturn(ctx, rate)
 		err = wait(ctx, x.settle)
 	}
+	x.seen.Memory = x.peak()
+	x.seen.Growth = max(0, x.seen.Memory-before)
 	return x.load.end(), err
 }
 
@@ -89,6 +96,8 @@ func (x *experiment) usualRate() int {
 		return x.options.rate
 	case x.rate > 0:
 		return x.rate
+	case x.options.short:
+		return shortRate
 	}
 	return usualRate
 }

@@ -16,6 +16,7 @@ type result struct {
 	Ending string `json:"ending"` // what was wrong with how mlproxy ended, and what it said; "" = nothing
 
 	figures
+	sight
 	Failures map[string]int `json:"failures"` // of requests, by what the client saw
 	Seconds  []second       `json:"seconds"`
 	Log      []string       `json:"log"` // mlproxy's
@@ -35,6 +36,8 @@ type figures struct {
 	While  int           `json:"requests_while_broken"`
 	Slow   int           `json:"over_1s"`   // of these
 	P99    time.Duration `json:"p99_ns"`    // of these
+	Others time.Duration `json:"others_ns"` // p99 of these, of the pool stable
+	Calm   time.Duration `json:"calm_ns"`   // p99 of the requests before
 	Outage time.Duration `json:"outage_ns"` // from the break to the mending
 	Back   time.Duration `json:"back_ns"`   // from the mending until the last victim was in rotation
 	IsBack bool          `json:"is_back"`   // it was, in time
@@ -54,7 +57,7 @@ type second struct {
 }
 
 func newResult(x *experiment, samples []sample) *result {
-	r := &result{Scenario: x.name, Fault: x.what, Failures: map[string]int{}}
+	r := &result{Scenario: x.name, Fault: x.what, sight: x.seen, Failures: map[string]int{}}
 	slices.SortFunc(samples, func(a, b sample) int { return a.at.Compare(b.at) })
 	r.Back, r.IsBack = x.back(samples, x.usualRate())
 	r.InForce, r.Wrong = inForce(samples, x.wishes)
@@ -67,7 +70,7 @@ func newResult(x *experiment, samples []sample) *result {
 	}
 	for _, p := range x.promises {
 		r.Promise = append(r.Promise, p.words)
-		if !p.holds(&r.figures) {
+		if !p.holds(r) {
 			r.Broken = append(r.Broken, p.words)
 		}
 	}
@@ -79,7 +82,7 @@ func newResult(x *experiment, samples []sample) *result {
 
 // count fills the figures of requests.
 func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
-	var tooks []time.Duration
+	var calm, tooks, others []time.Duration
 	for i := range samples {
 		s := &samples[i]
 		f.Requests++
@@ -89,8 +92,14 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 		if s.at.Before(grace) && (!s.at.Before(broke) || s.failed() && !s.end().Before(broke)) {
 			f.Grace++
 		}
-		if !s.at.Before(broke) && s.at.Before(mended) {
+		switch {
+		case s.at.Before(broke):
+			calm = append(calm, s.took)
+		case s.at.Before(mended):
 			tooks = append(tooks, s.took)
+			if s.pool == "stable" {
+				others = append(others, s.took)
+			}
 			f.Slow += index(s.took > time.Second)
 		}
 		if s.failed() {
@@ -98,7 +107,7 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 		}
 	}
 	f.Outage = mended.Sub(broke)
-	f.While, f.P99 = len(tooks), percentile(tooks, 99)
+	f.While, f.P99, f.Others, f.Calm = len(tooks), p99(tooks), p99(others), p99(calm)
 }
 
 func (f *figures) countFailed(s *sample, broke, grace, mended time.Time) {
@@ -123,13 +132,13 @@ func index(b bool) int {
 	return 0
 }
 
-// percentile is by nearest rank; it sorts in place.
-func percentile(of []time.Duration, p int) time.Duration {
+// p99 is by nearest rank; it sorts in place.
+func p99(of []time.Duration) time.Duration {
 	if len(of) == 0 {
 		return 0
 	}
 	slices.Sort(of)
-	return of[(len(of)*p+99)/100-1]
+	return of[(len(of)*99+99)/100-1]
 }
 
 // inRotation is when an endpoint began, after a time, to answer so many requests a second: the first moment from which it does so

@@ -39,17 +39,17 @@ func TestCount(t *testing.T) {
 	got.count(samples, broke, broke.Add(4*time.Second), broke.Add(5*time.Second))
 	want := figures{
 		Requests: 10, Failed: 6, Before: 1, Grace: 4, FailedGrace: 3, After: 2, Unanswered: 1,
-		While: 4, Slow: 1, P99: 1001 * ms, Outage: 5 * time.Second, Unwell: 700 * ms,
+		While: 4, Slow: 1, P99: 1001 * ms, Calm: 8 * time.Second, Outage: 5 * time.Second, Unwell: 700 * ms,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestPercentile(t *testing.T) {
+func TestP99(t *testing.T) {
 	f := func(want time.Duration, of ...time.Duration) {
 		t.Helper()
-		if got := percentile(of, 99); got != want {
+		if got := p99(of); got != want {
 			t.Errorf("%v: got %v, want %v", of, got, want)
 		}
 	}
@@ -122,15 +122,20 @@ func TestSeconds(t *testing.T) {
 
 // Every promise can be broken, and is kept at its bound.
 func TestPromises(t *testing.T) {
-	f := func(p promise, kept, broken figures) {
+	hold := func(p promise, kept, broken *result) {
 		t.Helper()
-		if !p.holds(&kept) {
+		if !p.holds(kept) {
 			t.Errorf("%s: broken by %+v", p.words, kept)
 		}
-		if p.holds(&broken) {
+		if p.holds(broken) {
 			t.Errorf("%s: kept by %+v", p.words, broken)
 		}
 	}
+	f := func(p promise, kept, broken figures) {
+		t.Helper()
+		hold(p, &result{figures: kept}, &result{figures: broken})
+	}
+	g := func(p promise, kept, broken sight) { t.Helper(); hold(p, &result{sight: kept}, &result{sight: broken}) }
 	f(failures(0), figures{}, figures{Failed: 1})
 	f(failures(5), figures{Failed: 5}, figures{Failed: 6})
 	f(failedShare(0.03), figures{Failed: 3, Requests: 100}, figures{Failed: 4, Requests: 100})
@@ -146,6 +151,21 @@ func TestPromises(t *testing.T) {
 	f(servingWithin(ms), figures{IsBack: true}, figures{})
 	f(inForceWithin(ms), figures{InForce: ms}, figures{InForce: ms + 1})
 	f(malformedRefused(), figures{}, figures{Wrong: 1})
+	f(asFastAsBefore(0.1, ms), figures{Calm: 20 * ms, P99: 22 * ms}, figures{Calm: 20 * ms, P99: 22*ms + 1})
+	f(asFastAsBefore(0.1, 5*ms), figures{Calm: 20 * ms, P99: 25 * ms}, figures{Calm: 20 * ms, P99: 25*ms + 1})
+	f(othersFast(ms), figures{Others: ms, P99: 2 * ms}, figures{Others: ms + 1})
+	g(grows(1), sight{Growth: 1 << 20}, sight{Growth: 1<<20 + 1})
+	g(allCutIn(ms), sight{Hostile: 2, Cut: 2, CutIn: ms}, sight{Hostile: 2, Cut: 2, CutIn: ms + 1})
+	g(allCutIn(ms), sight{}, sight{Hostile: 2, Cut: 1})
+	g(allTold("HTTP/1.1 431"), sight{Hostile: 2, Told: map[string]int{"HTTP/1.1 431 Too Large": 2}}, sight{Hostile: 2, Told: map[string]int{"HTTP/1.1 431 Too Large": 1}})
+	g(goneIn(ms), sight{Gone: ms}, sight{Gone: ms + 1})
+	g(goneIn(ms), sight{Gone: ms}, sight{})
+	g(takes(1), sight{Taken: 1 << 20}, sight{Taken: 1<<20 + 1})
+	g(takes(1), sight{Taken: 1}, sight{})
+	g(eventsWithin(ms), sight{Sent: 1, Delay: ms}, sight{Sent: 1, Delay: ms + 1})
+	g(eventsWithin(ms), sight{Sent: 1}, sight{})
+	g(exits(ms), sight{Exit: ms}, sight{})
+	hold(onlyRefused(), &result{figures: figures{Failed: 2}, Failures: map[string]int{"connection refused": 2}}, &result{figures: figures{Failed: 1}, Failures: map[string]int{"EOF": 1}})
 }
 
 func TestSample(t *testing.T) {
@@ -165,7 +185,7 @@ func TestSample(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	results := []*result{
-		{Scenario: "kill", Promise: []string{"at most 5 fail", "back in 5s"}, figures: figures{Requests: 9000, Failed: 2, FailedGrace: 2, Grace: 1600, P99: 12345678, IsBack: true, Back: 2345 * ms}},
+		{Scenario: "kill", Promise: []string{"at most 5 fail", "back in 5s"}, sight: sight{Growth: 1500000, Sent: 3, Delay: ms}, figures: figures{Requests: 9000, Failed: 2, FailedGrace: 2, Grace: 1600, P99: 12345678, IsBack: true, Back: 2345 * ms}},
 		{
 			Scenario: "all-down", Promise: []string{"all answered"}, Broken: []string{"all answered"}, Failures: map[string]int{"EOF": 1, "502": 2000},
 			figures: figures{Requests: 100, Failed: 2001, After: 3, Unanswered: 1, While: 10, Slow: 1},
@@ -174,9 +194,9 @@ func TestTable(t *testing.T) {
 	var got strings.Builder
 	printTable(&got, results)
 	want := `
-SCENARIO  REQUESTS  FAILED  AT FIRST  LATER  OVER 1S  P99     BACK   PROMISED                    RESULT
-kill      9000      2       2 (0.1%)  0      0.00%    12.3ms  2.35s  at most 5 fail, back in 5s  held
-all-down  100       2001    0 (0.0%)  3      10.00%   0s      never  all answered                NOT HELD
+SCENARIO  REQUESTS  FAILED  AT FIRST  LATER  OVER 1S  P99     BACK   SEEN                          PROMISED                    RESULT
+kill      9000      2       2 (0.1%)  0      0.00%    12.3ms  2.35s  +1.5 MB, 3 events within 1ms  at most 5 fail, back in 5s  held
+all-down  100       2001    0 (0.0%)  3      10.00%   0s      never  +0.0 MB                       all answered                NOT HELD
 
 all-down: not held: all answered
   what clients saw: 2000× 502, 1× EOF

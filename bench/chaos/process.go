@@ -96,7 +96,7 @@ func (p *process) kill() error {
 
 // stop ends the process gently, and says so when it does not end well.
 func (p *process) stop() error {
-	if err := p.signal(syscall.SIGTERM); err != nil {
+	if err := p.signal(syscall.SIGTERM); err != nil && !p.cmd.ProcessState.Success() {
 		return fmt.Errorf("it had ended before (%v)", p.cmd.ProcessState)
 	}
 	select {

@@ -14,11 +14,11 @@ import (
 // printTable prints a line for each scenario, and below it what was broken.
 func printTable(out io.Writer, results []*result) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SCENARIO\tREQUESTS\tFAILED\tAT FIRST\tLATER\tOVER 1S\tP99\tBACK\tPROMISED\tRESULT")
+	fmt.Fprintln(table, "SCENARIO\tREQUESTS\tFAILED\tAT FIRST\tLATER\tOVER 1S\tP99\tBACK\tSEEN\tPROMISED\tRESULT")
 	for _, r := range results {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Scenario, r.Requests, r.Failed,
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Scenario, r.Requests, r.Failed,
 			fmt.Sprintf("%d (%.1f%%)", r.FailedGrace, 100*share(r.FailedGrace, r.Grace)), r.After, fmt.Sprintf("%.2f%%", 100*share(r.Slow, r.While)),
-			brief(r.P99), r.returned(), strings.Join(r.Promise, ", "), r.verdict())
+			brief(r.P99), r.returned(), r.brief(), strings.Join(r.Promise, ", "), r.verdict())
 	}
 	_ = table.Flush()
 	for _, r := range results {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -9,7 +10,13 @@ import (
 type scenario struct {
 	name, what string
 	rate       int           // of requests a second; 0 = the usual
+	body       int           // bytes of a request; 0 = as few as can be
+	network    bool          // the first server is behind a relay
+	shadow     bool          // there is a server for copies
+	settings   string        // YAML of mlproxy at its top level
+	files      int           // descriptors that mlproxy may have; 0 = as many as we may
 	victims    []int         // the servers of which the return to rotation is timed
+	calm       time.Duration // before anything breaks, at least, to compare with
 	cause      cause         // breaks and mends
 	atLeast    time.Duration // of the route's timeout
 	promises   []promise
@@ -28,12 +35,12 @@ var (
 	slowed  = []promise{failures(0), slowShare(0.05)}
 )
 
-var scenarios = faults()
+var scenarios = slices.Concat(faults(), networks(), shadows(), exhaustions())
 
 // misbehaveFor is how long a server misbehaves: a breaker that is open for 5 s has tried it by then.
 const misbehaveFor = 12 * time.Second
 
-// faults are all scenarios. Those called sly break requests only: probes find nothing, but a GET of the path that failed does. One
+// faults are those of model servers, and of our own config. Those called sly break requests only: probes find nothing, but a GET of the path that failed does. One
 // called post is hidden from that as well.
 func faults() []scenario {
 	const s = time.Second
@@ -50,6 +57,9 @@ func faults() []scenario {
 		{name: "500-post", what: "one answers POSTs with 500, and all else well", victims: one, cause: misbehaving("status=500,post"), promises: hidden},
 		{name: "reset", what: "one resets in the middle of answers", victims: one, cause: misbehaving("reset=body,health"), promises: ejected},
 		{name: "reset-sly", what: "one resets in the middle of answers to requests", victims: one, cause: misbehaving("reset=body"), promises: ejected},
+		{name: "empty", what: "one closes connections without an answer", victims: one, cause: misbehaving("close=early,health"), promises: ejected},
+		{name: "empty-sly", what: "one closes connections without an answer to requests", victims: one, cause: misbehaving("close=early"), promises: ejected},
+		{name: "bodiless", what: "one announces a body, sends none and closes", victims: one, cause: misbehaving("truncate=all,health"), promises: ejected},
 		{name: "slow", what: "one takes 5 s for every answer", victims: one, cause: misbehaving("delay=5s,health"), atLeast: 8 * s, promises: slowed},
 		{name: "slow-sly", what: "one takes 5 s for every answer to requests", victims: one, cause: misbehaving("delay=5s"), atLeast: 8 * s, promises: slowed},
 		{
@@ -63,6 +73,14 @@ func faults() []scenario {
 		{
 			name: "canary", what: "the canary at 10% answers every request with 500", victims: theCanary, cause: misbehaving("status=500"),
 			promises: []promise{failedShare(0.03)},
+		},
+		{
+			name: "canary-slow", what: "the canary at 10% takes 5 s for every answer", victims: theCanary, cause: misbehaving("delay=5s"), atLeast: 8 * s,
+			promises: []promise{failures(0), slowShare(0.12), othersFast(100 * time.Millisecond)},
+		},
+		{
+			name: "stop", what: "mlproxy is told to end by SIGTERM", cause: stopped,
+			promises: []promise{onlyRefused(), exits(5 * s)},
 		},
 		{
 			name: "reload", what: "50 reloads, with malformed configs between them", rate: 2000, cause: reloads(50, 10),

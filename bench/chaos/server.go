@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	placeVar = "MLPROXY_CHAOS_SERVER"
 	// nameHeader of an answer says which model server it is from.
 	nameHeader = "X-Chaos-Endpoint"
+	// runningPath says how many requests a model server has that are not done.
+	runningPath = "/chaos/running"
 	// wellBehaved is how a model server answers that nothing is wrong with, in the words of modeltest.
 	wellBehaved = "delay=3ms"
 )
@@ -58,9 +61,19 @@ func modelServer(name string) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	var streams atomic.Int64
 	named := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(nameHeader, name)
-		model.ServeHTTP(w, r)
+		switch r.URL.Path {
+		case clockPath:
+			streams.Add(1)
+			defer streams.Add(-1)
+			serveClock(w, r)
+		case runningPath:
+			_, _ = fmt.Fprint(w, model.Stats().Running()+streams.Load())
+		default:
+			model.ServeHTTP(w, r)
+		}
 	}
 	return &http.Server{Handler: http.HandlerFunc(named), ReadHeaderTimeout: time.Minute}, model.Misbehave(wellBehaved)
 }
@@ -118,7 +131,17 @@ func (s *server) misbehave(ctx context.Context, words string) error {
 func post(ctx context.Context, url, body string) (status int, text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	return call(ctx, http.MethodPost, url, strings.NewReader(body))
+}
+
+func get(ctx context.Context, url string) (text string, err error) {
+	_, text, err = call(ctx, http.MethodGet, url, nil)
+	return text, err
+}
+
+// call sends one request on a connection of its own.
+func call(ctx context.Context, method, url string, body io.Reader) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return 0, "", err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 const (
 	live   = 3 // endpoints of the pool stable
 	canary = 3 // the server of the pool canary, behind those
+	next   = 4 // the server of the shadow, if there is one
 )
 
 // site is what a scenario plays on: three live endpoints, a canary, and mlproxy before them.
@@ -28,21 +30,33 @@ type site struct {
 	options *options
 	limit   time.Duration // of the route: its timeout
 	servers []*server
+	scene   *scenario
+	relay   *relay // before the first server; nil = none
+	copied  int    // percent of the requests, to the shadow
 	proxy   *process
 	data    string // where mlproxy serves
 	admin   string
 }
 
 // open starts everything. The site is to be closed also when it cannot be opened.
-func open(ctx context.Context, o *options, limit time.Duration) (*site, error) {
-	s := &site{options: o, limit: limit}
+func open(ctx context.Context, o *options, scene *scenario, limit time.Duration) (*site, error) {
+	s := &site{options: o, limit: limit, scene: scene}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "mlproxy-chaos"); err != nil {
 		return s, err
 	}
 	s.file = filepath.Join(s.dir, "config.yaml")
-	for i := range live + 1 {
-		if err := s.addServer(ctx, fmt.Sprintf("stable-%d", i+1)); err != nil {
+	names := []string{"stable-1", "stable-2", "stable-3", "canary"}
+	if scene.shadow {
+		names = append(names, "next")
+	}
+	for _, name := range names {
+		if err := s.addServer(ctx, name); err != nil {
+			return s, err
+		}
+	}
+	if scene.network {
+		if s.relay, err = openRelay(s.servers[0].addr); err != nil {
 			return s, err
 		}
 	}
@@ -50,9 +64,6 @@ func open(ctx context.Context, o *options, limit time.Duration) (*site, error) {
 }
 
 func (s *site) addServer(ctx context.Context, name string) error {
-	if len(s.servers) == canary {
-		name = "canary"
-	}
 	addr, err := freeAddr()
 	if err != nil {
 		return err
@@ -67,7 +78,12 @@ func (s *site) startProxy(ctx context.Context) (err error) {
 	if err := s.rewrite(s.config(90, 10)); err != nil {
 		return err
 	}
-	s.proxy, err = launch(exec.Command(s.options.mlproxy, "serve", "-c", s.file))
+	command := exec.Command(s.options.mlproxy, "serve", "-c", s.file)
+	if s.scene.files > 0 {
+		limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, s.scene.files)
+		command = exec.Command("/bin/sh", append([]string{"-c", limit}, command.Args...)...)
+	}
+	s.proxy, err = launch(command)
 	if err != nil {
 		return err
 	}
@@ -84,16 +100,26 @@ func (s *site) config(stable, canaryWeight int) string {
 	for _, server := range s.servers {
 		urls = append(urls, fmt.Sprintf("%q", "http://"+server.addr))
 	}
+	if s.relay != nil {
+		urls[0] = fmt.Sprintf("%q", "http://"+s.relay.addr)
+	}
+	pools, route := "", s.options.route
+	if s.scene.shadow {
+		pools = fmt.Sprintf("\n  next: {endpoints: [%s]}", urls[next])
+	}
+	if s.copied > 0 {
+		route += fmt.Sprintf(", shadow: {next: {sample: %d%%}}", s.copied)
+	}
 	return fmt.Sprintf(`version: 1
 listen: 127.0.0.1:0
 admin: {listen: "127.0.0.1:0"}
 shutdown: {drain: 10s}
 pools:
   stable: {endpoints: [%s], %[2]s}
-  canary: {endpoints: [%s], %[2]s}
+  canary: {endpoints: [%s], %[2]s}%[8]s
 routes:
   iris: {match: {path: /}, split: {stable: %[4]d, canary: %[5]d}, timeout: %[6]s, %[7]s}
-`, strings.Join(urls[:live], ", "), s.options.pool, urls[canary], stable, canaryWeight, s.limit, s.options.route)
+%[9]s`, strings.Join(urls[:live], ", "), s.options.pool, urls[canary], stable, canaryWeight, s.limit, route, pools, s.scene.settings)
 }
 
 // rewrite replaces the config file in one step, as editors do.
@@ -113,10 +139,13 @@ func (s *site) reload(ctx context.Context, want int) error {
 	return err
 }
 
-// load begins to ask, so many times a second.
-func (s *site) load(rate int) *load {
-	row := [][]float64{{5.1, 3.5, 1.4, 0.2}}
-	return newLoad(http.MethodPost, "http://"+s.data+"/v2/models/iris/infer", modeltest.InferBody(row), rate, s.options.patience)
+const inferPath = "/v2/models/iris/infer"
+
+// load begins to ask, so many times a second, with so many bytes.
+func (s *site) load(rate, size int) *load {
+	body := modeltest.InferBody([][]float64{{5.1, 3.5, 1.4, 0.2}})
+	body = append(body, bytes.Repeat([]byte(" "), max(0, size-len(body)))...)
+	return newLoad(http.MethodPost, "http://"+s.data+inferPath, body, rate, s.options.patience)
 }
 
 // close ends everything. Its error is of mlproxy, which must end well.
@@ -127,6 +156,9 @@ func (s *site) close() (log []string, err error) {
 	}
 	for _, server := range s.servers {
 		_ = server.kill()
+	}
+	if s.relay != nil {
+		s.relay.close()
 	}
 	for _, sign := range []string{"DATA RACE", "panic"} {
 		if slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, sign) }) {

@@ -183,3 +183,38 @@ routes:
 	r.awaitSum(n, "mlproxy_shadow_compared_total", "pool=other", "result=differ")
 	r.awaitSum(2*n, "mlproxy_shadow_compared_total")
 }
+
+// While live traffic is near one of its limits nothing is copied; when it is not any more, copies are taken again.
+func TestCopiesAreShedFirst(t *testing.T) {
+	f := func(pool, limits string, running int) {
+		t.Helper()
+		g, shadow := newGate(t), serve(t, modeltest.Options{})
+		r := start(t, fmt.Sprintf(`
+limits: {%s}
+pools:
+  live: {endpoints: [%q], %s}
+  next: {endpoints: [%q]}
+routes:
+  all: {match: {path: /}, split: {live: 1}, shadow: {next: {sample: 100%%}}}
+`, limits, g.URL, pool, shadow.URL))
+		slow := make(chan string, running)
+		for range running {
+			go func() { slow <- r.read("/slow") }()
+			<-g.arrived
+		}
+		r.read("/missing")
+		r.awaitSum(1, "mlproxy_shadow_dropped_total", "pool=next", "reason=overload")
+		must(t, equal("copies", shadow.Stats().Begun, 0))
+		close(g.slow)
+		for range running {
+			must(t, equal("the slow answer", <-slow, "200 done"))
+		}
+		r.awaitSum(0, "mlproxy_in_flight")
+		copied := r.metrics().sum("mlproxy_shadow_requests_total")
+		r.read("/missing")
+		r.awaitSum(copied+1, "mlproxy_shadow_requests_total", "pool=next")
+	}
+	f("max_in_flight: 0", "max_in_flight: 5", 4)
+	f("max_in_flight: 5", "max_in_flight: 0", 4)
+	f("max_connections: 5", "max_in_flight: 0", 4)
+}
