@@ -52,6 +52,7 @@ func TestDocsListEveryWord(t *testing.T) {
 	f("Reasons", words(reasons)[1:])
 	f("Outcomes of a retry", words(retryOutcomes))
 	f("What decides an assignment", words(bys))
+	f("How a tunnel ends", words(tunnelEnds))
 	f("Why a copy is dropped", words(dropReasons))
 	f("Results of a comparison", words(results))
 	f("Why a connection is rejected", words(rejectReasons))

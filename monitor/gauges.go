@@ -56,8 +56,8 @@ func (c *Connections) Rejected(reason RejectReason) { c.rejected[reason].Inc() }
 
 // loads collects the numbers that are counted without Prometheus because the hot path reads or changes them twice an exchange.
 type loads struct {
-	registry              *Registry
-	inFlight, connections *prometheus.Desc
+	registry                       *Registry
+	inFlight, tunnels, connections *prometheus.Desc
 }
 
 func newLoads(r *Registry) *loads {
@@ -65,6 +65,8 @@ func newLoads(r *Registry) *loads {
 		registry: r,
 		inFlight: prometheus.NewDesc(namespace+"_in_flight",
 			"Exchanges that have begun and not ended.", []string{"route", "pool"}, nil),
+		tunnels: prometheus.NewDesc(namespace+"_tunnels",
+			"Tunnels that are open.", []string{"route", "pool"}, nil),
 		connections: prometheus.NewDesc(namespace+"_connections",
 			"Open connections of clients.", nil, nil),
 	}
@@ -73,6 +75,7 @@ func newLoads(r *Registry) *loads {
 // Describe is for Prometheus.
 func (l *loads) Describe(to chan<- *prometheus.Desc) {
 	to <- l.inFlight
+	to <- l.tunnels
 	to <- l.connections
 }
 
@@ -86,5 +89,6 @@ func (l *loads) Collect(to chan<- prometheus.Metric) {
 	defer l.registry.mu.Unlock()
 	for v, m := range l.registry.meters {
 		gauge(l.inFlight, m.InFlight(), v.route, v.pool)
+		gauge(l.tunnels, m.tunnels.Load(), v.route, v.pool)
 	}
 }

@@ -68,6 +68,8 @@ func exercise(r *Registry) {
 	m, s := r.Meter("iris", "stable"), r.Shadow("iris", "next")
 	m.Begin()
 	m.Observe(finished())
+	m.TunnelOpened()
+	m.TunnelEnded(TunnelIdle)
 	s.Sent(200, 1)
 	r.SetSplit("iris", map[string]float64{"stable": 1})
 	r.SetActive("search", "blue", []string{"blue", "green"})

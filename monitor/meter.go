@@ -10,6 +10,7 @@ import (
 // Meter counts the exchanges of one version. All its methods may be called at once, and allocate nothing.
 type Meter struct {
 	inFlight atomic.Int64
+	tunnels  atomic.Int64
 	codes    codes
 
 	duration, upstream, firstByte, overhead prometheus.Observer
@@ -17,6 +18,7 @@ type Meter struct {
 	errors                                  [reasons]prometheus.Counter // [None] is nil
 	retries                                 [retryOutcomes]prometheus.Counter
 	assignments                             [bys]prometheus.Counter
+	tunnelsEnded                            [tunnelEnds]prometheus.Counter
 }
 
 // Observation is what was seen of a finished exchange.
@@ -53,6 +55,9 @@ func newMeter(s *series, v version) *Meter {
 	}
 	for b := range bys {
 		m.assignments[b] = s.assignments.WithLabelValues(v.route, v.pool, b.String())
+	}
+	for e := range tunnelEnds {
+		m.tunnelsEnded[e] = s.tunnelsEnded.WithLabelValues(v.route, v.pool, e.String())
 	}
 	return m
 }
@@ -92,6 +97,15 @@ func (m *Meter) Error(reason Reason) {
 
 // Assign counts the choice of this version.
 func (m *Meter) Assign(by By) { m.assignments[by].Inc() }
+
+// TunnelOpened counts a tunnel as open until TunnelEnded.
+func (m *Meter) TunnelOpened() { m.tunnels.Add(1) }
+
+// TunnelEnded counts how a tunnel ended.
+func (m *Meter) TunnelEnded(how TunnelEnd) {
+	m.tunnels.Add(-1)
+	m.tunnelsEnded[how].Inc()
+}
 
 // Retry counts a wish for another try.
 func (m *Meter) Retry(outcome RetryOutcome) { m.retries[outcome].Inc() }

@@ -73,6 +73,28 @@ var retryNames = [retryOutcomes]string{RetrySucceeded: "succeeded", RetryFailed:
 // String is the label value.
 func (o RetryOutcome) String() string { return retryNames[o] }
 
+// TunnelEnd says how a tunnel ended.
+type TunnelEnd uint8
+
+// How a tunnel may end.
+const (
+	TunnelClosed        TunnelEnd = iota // both sides ended what they send
+	TunnelIdle                           // nothing passed for body_idle_timeout
+	TunnelMaxDuration                    // max_duration had passed
+	TunnelClientGone                     // the client's connection broke
+	TunnelUpstreamReset                  // the model server's connection broke
+	TunnelDraining                       // mlproxy was stopping, or the endpoint had left the config
+	tunnelEnds
+)
+
+var tunnelEndNames = [tunnelEnds]string{
+	TunnelClosed: "closed", TunnelIdle: "idle", TunnelMaxDuration: "max_duration", TunnelClientGone: "client_gone",
+	TunnelUpstreamReset: "upstream_reset", TunnelDraining: "draining",
+}
+
+// String is the label value.
+func (e TunnelEnd) String() string { return tunnelEndNames[e] }
+
 // DropReason says why a sampled request was not copied to a shadow.
 type DropReason uint8
 

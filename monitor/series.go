@@ -21,7 +21,7 @@ var (
 // series are all metrics of mlproxy. Each is made, named and explained in newSeries and nowhere else.
 type series struct {
 	requests, errors, retries, assignments       *prometheus.CounterVec
-	failovers, transitions                       *prometheus.CounterVec
+	failovers, transitions, tunnelsEnded         *prometheus.CounterVec
 	requestBytes, responseBytes                  *prometheus.CounterVec
 	duration, upstream, firstByte, overhead      *prometheus.HistogramVec
 	shadowRequests, shadowDropped, shadowCompare *prometheus.CounterVec
@@ -54,6 +54,8 @@ func newSeries(f factory) series {
 			"Wishes for another try, by how they ended.", "route", "pool", "outcome"),
 		assignments: f.counter("assignments_total",
 			"Choices of a version, by what decided them.", "route", "pool", "by"),
+		tunnelsEnded: f.counter("tunnels_ended_total",
+			"Tunnels that have ended, by how they did.", "route", "pool", "outcome"),
 		failovers: f.counter("failovers_total",
 			"Exchanges that another pool took over from the one that was chosen for them.", "route", "from", "to"),
 		transitions: f.counter("health_transitions_total",
@@ -95,7 +97,7 @@ func newSeries(f factory) series {
 func (s *series) ofVersion() []family {
 	return []family{
 		s.requests, s.duration, s.upstream, s.firstByte, s.requestBytes, s.responseBytes, s.errors, s.retries, s.assignments,
-		s.split, s.active,
+		s.tunnelsEnded, s.split, s.active,
 	}
 }
 

@@ -72,7 +72,7 @@ func listen(t testing.TB) net.Listener {
 	return ln
 }
 
-func startProxy(t testing.TB, cfg *config.Config, front net.Listener, change ...func(*Options)) {
+func startProxy(t testing.TB, cfg *config.Config, front net.Listener, change ...func(*Options)) *router.Estate {
 	t.Helper()
 	registry := monitor.New()
 	estate := router.NewEstate(registry)
@@ -102,6 +102,7 @@ func startProxy(t testing.TB, cfg *config.Config, front net.Listener, change ...
 		cancel()
 		running.Wait()
 	})
+	return estate
 }
 
 // serveCanned answers every request of plainRequest's shape with answer.

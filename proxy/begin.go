@@ -29,6 +29,7 @@ func (x *exchange) begin() bool {
 	case bad != nil:
 		return x.refuseHead(bad)
 	}
+	x.upgrades = x.req.AsksUpgrade()
 	x.body.Start(&x.req, x.limits.head)
 	c.closing = x.req.Close || x.server.draining.Load()
 	return x.enter()

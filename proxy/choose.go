@@ -17,7 +17,9 @@ func (x *exchange) choose() bool {
 	}
 	x.chosen.Meter.Assign(x.by)
 	x.route.Retries.Earn()
-	x.shadow.draw(x.route)
+	if !x.upgrades { // what a tunnel carries cannot be copied
+		x.shadow.draw(x.route)
+	}
 	return true
 }
 

@@ -28,6 +28,7 @@ type exchange struct {
 	prefix       []byte // what was read of the body before it is forwarded, without framing
 	store        []byte // where a chunked prefix is put together
 	invited      bool   // the 100 that the client waits for was sent
+	upgrades     bool   // it offers to go on in another protocol
 	id           requestID
 
 	// Where it goes.

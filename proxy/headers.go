@@ -46,6 +46,9 @@ func (x *exchange) appendRequest(dst []byte, to *destination) []byte {
 	if to.copied {
 		dst = append(dst, shadowLine...)
 	}
+	if x.upgrades {
+		dst = x.req.AppendUpgrade(dst)
+	}
 	dst = appendField(dst, "X-Request-ID: ", x.id.bytes())
 	if to.copied && x.req.Framing == upstream.Chunked {
 		return appendLength(dst, to.length)
@@ -166,6 +169,18 @@ func appendVia(dst []byte, minor int) []byte {
 
 // appendSigned adds what every answer says of its way, and of what becomes of the connection.
 func (x *exchange) appendSigned(dst []byte) []byte {
+	dst = x.appendIdentity(dst)
+	switch {
+	case x.conn.closing:
+		dst = append(dst, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return dst
+}
+
+// appendIdentity adds by which way the answer came, to which exchange, and from which pool.
+func (x *exchange) appendIdentity(dst []byte) []byte {
 	minor := 1
 	if x.seen.Answered {
 		minor = x.ans.Minor
@@ -174,12 +189,6 @@ func (x *exchange) appendSigned(dst []byte) []byte {
 	dst = appendField(dst, "X-Request-ID: ", x.id.bytes())
 	if x.version != nil {
 		dst = append(append(append(dst, "X-MLProxy-Pool: "...), x.version.Pool.Name...), crlf...)
-	}
-	switch {
-	case x.conn.closing:
-		dst = append(dst, "Connection: close\r\n"...)
-	case x.req.Minor == 0:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return dst
 }

@@ -23,20 +23,27 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 		return false, errStatus
 	}
 	x.seen.Status = x.ans.Status
-	x.startAnswer()
-	x.ansBody.Start(&x.ans, answerLimits)
-	if err := x.relay(c); err != nil {
+	if err := x.passAnswer(c); err != nil {
 		return false, err
 	}
 	x.last = time.Now()
 	x.seen.Upstream = x.last.Sub(x.sent)
-	return !x.ans.Close && x.ans.Framing != upstream.UntilClose, nil
+	return !x.ans.Close && x.ans.Framing != upstream.UntilClose && x.ans.Status != 101, nil
+}
+
+func (x *exchange) passAnswer(c *upstream.Conn) error {
+	if x.ans.Status == 101 {
+		return x.tunnel(c)
+	}
+	x.startAnswer()
+	x.ansBody.Start(&x.ans, answerLimits)
+	return x.relay(c)
 }
 
 var answerLimits = upstream.Limits{Bytes: 64 << 10, Fields: 256}
 
 // finalHead reads heads until one is not interim; of the interim ones only 100 ends here (RFC 9110, section 15.2). A 101
-// that nobody asked for is an invalid answer.
+// is final, and an invalid answer if it goes on in a protocol that the client did not offer.
 func (x *exchange) finalHead(c *upstream.Conn) error {
 	bodiless := string(x.req.Method) == "HEAD"
 	for range upstream.MaxInterim {
@@ -48,7 +55,10 @@ func (x *exchange) finalHead(c *upstream.Conn) error {
 			x.upload.headCame()
 			return nil
 		case x.ans.Status == 101:
-			return upstream.ErrInvalid
+			if !x.upgrades || !x.ans.Agrees(&x.req) {
+				return upstream.ErrInvalid
+			}
+			return nil
 		case x.ans.Status == 100 || x.req.Minor == 0:
 		default:
 			if err := x.passInterim(); err != nil {
@@ -91,6 +101,7 @@ func (x *exchange) relay(c *upstream.Conn) error {
 			if err := x.flush(); err != nil {
 				return err
 			}
+			c.Streams()
 			c.Wire().ReadWithin(x.within(x.bodyIdle()))
 			piece, err = x.ansBody.Next(c.Reader())
 		}

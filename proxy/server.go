@@ -43,7 +43,8 @@ type Server struct {
 	counted   *monitor.Connections
 	draining  atomic.Bool
 	inFlight  atomic.Int64 // exchanges, as far as limits.max_in_flight bounds them
-	swept     int64        // watch time of the last sweep; the watch's goroutine alone uses it
+	tunnels   tunnels
+	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -115,6 +116,7 @@ func (s *Server) sweep() {
 		return
 	}
 	s.swept = now
+	s.tunnels.retire(s.inForce().drain)
 	left := sweepAtMost
 	s.mu.Lock()
 	defer s.mu.Unlock()

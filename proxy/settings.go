@@ -19,6 +19,7 @@ type settings struct {
 	maxRoutingBody int
 	readHeader     time.Duration
 	idle           time.Duration
+	drain          time.Duration
 	trusted        []netip.Prefix
 }
 
@@ -39,6 +40,7 @@ func (s *Server) inForce() *settings {
 		maxRoutingBody: c.Limits.MaxRoutingBody,
 		readHeader:     c.Limits.ReadHeaderTimeout,
 		idle:           c.Limits.IdleTimeout,
+		drain:          c.Shutdown.Drain,
 		trusted:        c.TrustedProxies,
 	}
 	s.known.Store(fresh)

@@ -16,6 +16,7 @@ type Conn struct {
 	reused   bool
 	spoken   bool        // a byte of the answer has come
 	written  bool        // a byte of the request may have been sent
+	streams  bool        // its answer has begun and takes its time
 	aborted  atomic.Bool // its client left
 	idle     int64       // watch time of its return to the pool
 }
@@ -104,6 +105,15 @@ func (c *Conn) Explain(err error) error {
 // Written says that a byte of the request may have reached the model server.
 func (c *Conn) Written() bool { return c.written }
 
+// Streams says that the answer has begun and takes its time, as an event stream or a tunnel does: the exchange is load, but
+// that it does not end is no sign of an endpoint that hangs.
+func (c *Conn) Streams() {
+	if !c.streams {
+		c.streams = true
+		c.endpoint.gate.stream(c.endpoint.watch.Now())
+	}
+}
+
 // Release ends the exchange. again says that the connection is as it was before: the answer was read to its end and
 // may be followed by another. Any doubt closes it.
 func (c *Conn) Release(again bool) {
@@ -112,7 +122,12 @@ func (c *Conn) Release(again bool) {
 	if !whole && !c.spoken {
 		out = (*load).forsake
 	}
-	defer c.endpoint.gate.leave(c.endpoint.watch.Now(), out)
+	now := c.endpoint.watch.Now()
+	defer c.endpoint.gate.leave(now, out)
+	if c.streams {
+		c.streams = false
+		c.endpoint.gate.settle(now)
+	}
 	again = whole && again && len(c.in.Bytes()) == 0 && !c.aborted.Load()
 	c.in.Skip(len(c.in.Bytes()))
 	c.in.Drop()

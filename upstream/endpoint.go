@@ -62,7 +62,7 @@ type Endpoint struct {
 	mu     sync.Mutex
 	kept   []*Conn // waiting for use, the last used last: the warmest is lent first
 	open   int     // connections in being, kept ones included
-	closed bool
+	closed int64   // watch time since which no table has the endpoint; 0 while one does
 }
 
 // maxIdle is how long a kept connection may wait. Most model servers close theirs later, which is peeked for anyway.
@@ -182,7 +182,7 @@ func (e *Endpoint) forget() {
 func (e *Endpoint) keep(c *Conn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
+	if e.closed > 0 {
 		return false
 	}
 	c.idle = e.watch.Now()
@@ -215,7 +215,7 @@ func (e *Endpoint) reap(now int64) {
 func (e *Endpoint) close() {
 	e.mu.Lock()
 	kept := e.kept
-	e.kept, e.closed = nil, true
+	e.kept, e.closed = nil, max(1, e.watch.Now())
 	e.mu.Unlock()
 	for _, c := range kept {
 		e.discard(c)
@@ -225,8 +225,18 @@ func (e *Endpoint) close() {
 // reopen lets a closed endpoint keep connections again.
 func (e *Endpoint) reopen() {
 	e.mu.Lock()
-	e.closed = false
+	e.closed = 0
 	e.mu.Unlock()
+}
+
+// Retired is for how long no table has had the endpoint; 0 while one does.
+func (e *Endpoint) Retired() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed == 0 {
+		return 0
+	}
+	return time.Duration(max(1, e.watch.Now()-e.closed))
 }
 
 // Reach tries to make one connection and says why it could not.

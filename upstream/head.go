@@ -27,8 +27,9 @@ type Head struct {
 	Expect bool
 
 	keepAlive bool         // Connection says keep-alive
+	upgrade   bool         // Connection says upgrade
 	first     [kinds]int32 // index+1 of the first field of a kind
-	nominated [][]byte     // names that Connection lists, beyond close and keep-alive
+	nominated [][]byte     // names that Connection lists, beyond close, keep-alive and upgrade
 }
 
 // Field is one field line of a head: Line is all of it with its CRLF, Name and Value are parts of it.
@@ -307,7 +308,7 @@ func splitField(line []byte) (name, value []byte, err *HeadError) {
 	return name, value, nil
 }
 
-// connection reads a Connection field: close, keep-alive, and names of fields that end here. As every name is compared
+// connection reads a Connection field: close, keep-alive, upgrade, and names of fields that end here. As every name is compared
 // with every field, their number is bounded as well.
 func (h *Head) connection(value []byte, limit Limits) *HeadError {
 	for len(value) > 0 {
@@ -319,6 +320,8 @@ func (h *Head) connection(value []byte, limit Limits) *HeadError {
 			h.keepAlive = true
 		case equalFold(item, "close"):
 			h.Close = true
+		case equalFold(item, "upgrade"):
+			h.upgrade = true
 		case len(h.nominated) == limit.Fields:
 			return &HeadError{431, fmt.Sprintf("Connection names more than %d fields; name fewer or raise limits.max_header_count", limit.Fields)}
 		default:

@@ -8,7 +8,9 @@ import (
 // load is what an endpoint has to do.
 type load struct {
 	inFlight atomic.Int64
-	// heard is when an exchange last ended, or the first of those in flight began: watch time.
+	// streaming are those in flight whose answer has begun and takes its time: that they do not end says nothing.
+	streaming atomic.Int64
+	// heard is when an exchange last ended or began to stream, or the first of those that are awaited began: watch time.
 	heard atomic.Int64
 	// forsaken are exchanges that were given up, by their clients or for their timeout, while nothing came back, as long as nothing
 	// does: they are gone, but what they waited for is still not there. They count for forsakenFor after the last of them.
@@ -16,16 +18,27 @@ type load struct {
 	lastForsaken atomic.Int64 // watch time
 }
 
-// silenceCounts is for how long nothing has to come back until the exchanges in flight count twice.
+// silenceCounts is for how long nothing has to come back until the exchanges that are awaited count twice.
 const silenceCounts = 250 * time.Millisecond
 
 // forsakenFor is after how long an endpoint that was given up on is tried again.
 const forsakenFor = 10 * time.Second
 
 func (l *load) begin(now int64) {
-	if l.inFlight.Add(1) == 1 && l.ghosts(now) == 0 {
+	if l.inFlight.Add(1)-l.streaming.Load() == 1 && l.ghosts(now) == 0 {
 		l.heardFrom(now)
 	}
+}
+
+// stream says that the answer of an exchange in flight has begun; settle takes it back, before the exchange ends.
+func (l *load) stream(now int64) {
+	l.heardFrom(now)
+	l.streaming.Add(1)
+}
+
+func (l *load) settle(now int64) {
+	l.heardFrom(now)
+	l.streaming.Add(-1)
 }
 
 func (l *load) end(now int64) {
@@ -57,13 +70,14 @@ func (l *load) ghosts(now int64) int64 {
 	return n
 }
 
-// aged is the number of exchanges in flight or forsaken, which counts for more the longer no exchange has ended: an endpoint that hangs
-// loses its share of the traffic before any timeout tells.
+// aged is the number of exchanges in flight or forsaken, of which those that are awaited count for more the longer none has ended: an
+// endpoint that hangs loses its share of the traffic before any timeout tells.
 func (l *load) aged(now int64) float64 {
 	n := l.inFlight.Load() + l.ghosts(now)
-	if n <= 0 {
-		return 0
+	awaited := n - l.streaming.Load()
+	if awaited <= 0 {
+		return float64(max(n, 0))
 	}
 	silent := max(0, now-l.heard.Load())
-	return float64(n) * (1 + float64(silent)/float64(silenceCounts))
+	return float64(n) + float64(awaited)*float64(silent)/float64(silenceCounts)
 }

@@ -72,6 +72,15 @@ func (w *Wire) Reset() error {
 	return w.Close()
 }
 
+// CloseWrite tells the peer that nothing more will come, and reads on.
+func (w *Wire) CloseWrite() error {
+	half, ok := w.conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // ReadWithin gives the reads to come d from now; 0 takes the limit away.
 func (w *Wire) ReadWithin(d time.Duration) { w.arm(&w.readDue, d) }
 

@@ -66,6 +66,7 @@ func build(to string) error {
 type binary struct {
 	data, admin string // bound addresses
 	cmd         *exec.Cmd
+	stopped     sync.Once
 	mu          sync.Mutex
 	log         bytes.Buffer
 	drained     chan struct{} // closed when the log has ended
@@ -130,7 +131,10 @@ func (b *binary) text() string {
 	return b.log.String()
 }
 
-func (b *binary) stop(t *testing.T) {
+// stop ends the binary, unless it was before.
+func (b *binary) stop(t *testing.T) { b.stopped.Do(func() { b.end(t) }) }
+
+func (b *binary) end(t *testing.T) {
 	_ = b.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-b.drained:

@@ -173,8 +173,13 @@ var ofOneHop = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
 // requestInvariants hold for every request that reaches a model server, whatever the client sent.
 func requestInvariants(m *message) []check {
 	return []check{
-		lacks(append(ofOneHop, "Expect", "Connection", "Trailer")...),
-		lacks("X-MLProxy-Shadow"),
+		lacks("Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Expect", "Trailer", "X-MLProxy-Shadow"),
+		{headChecks, func(m *message, s *stage) string {
+			if !s.upgrades && len(m.values("Connection"))+len(m.values("Upgrade")) > 0 {
+				return "Connection or Upgrade is there"
+			}
+			return ""
+		}},
 		matches("Host", `[^ ]+`),
 		matches("X-Request-ID", `.+`),
 		matches("X-Forwarded-For", `(.+, )?127\.0\.0\.1`),
@@ -190,6 +195,9 @@ func requestInvariants(m *message) []check {
 
 // answerInvariants hold for every answer that reaches a client.
 func answerInvariants(m *message) []check {
+	if m.status() == 101 {
+		return []check{lacks("Content-Length", "Transfer-Encoding", "Keep-Alive"), value("Connection", "Upgrade"), matches("X-Request-ID", `.+`)}
+	}
 	checks := []check{lacks(ofOneHop...)}
 	if m.status() < 200 {
 		return append(checks, lacks("Content-Length", "Transfer-Encoding", "Connection"))

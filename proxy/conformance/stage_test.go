@@ -13,16 +13,17 @@ import (
 // stage is where a case plays: a client, the proxy, and a model server that only this case's route leads to. In what the
 // client sends "/~" stands for the route's path. A step that fails ends the case.
 type stage struct {
-	t      *testing.T
-	source string // the RFC's section, or the promise
-	base   string // path of the route
-	proxy  *binary
-	model  *model
-	c      *peer    // the client's connection
-	a      *arrival // the request that the model server has before it
-	m      *message // the answer that the client reads
-	head   bool     // the answer has no body: HEAD was asked
-	raw    bool     // the case itself says what is true of messages: the invariants are not held
+	t        *testing.T
+	source   string // the RFC's section, or the promise
+	base     string // path of the route
+	proxy    *binary
+	model    *model
+	c        *peer    // the client's connection
+	a        *arrival // the request that the model server has before it
+	m        *message // the answer that the client reads
+	head     bool     // the answer has no body: HEAD was asked
+	upgrades bool     // the request offers another protocol, which goes on with it
+	raw      bool     // the case itself says what is true of messages: the invariants are not held
 }
 
 // model is a case's model server: it reads the heads of requests by itself, and says nothing but what the case tells it.
@@ -339,9 +340,9 @@ func (s *stage) getsNothing() {
 // must be answered. It returns the number of the connection it came on.
 func (s *stage) fence() int {
 	s.t.Helper()
-	c, head, raw := s.c, s.head, s.raw
-	defer func() { s.c, s.head, s.raw = c, head, raw }()
-	s.raw = false
+	c, head, raw, upgrades := s.c, s.head, s.raw, s.upgrades
+	defer func() { s.c, s.head, s.raw, s.upgrades = c, head, raw, upgrades }()
+	s.raw, s.upgrades = false, false
 	s.dial()
 	s.send("GET /~fence HTTP/1.1\r\nHost: fence\r\nConnection: close\r\n\r\n")
 	a := s.gets(first("GET /~fence HTTP/1.1"), bodyIs(""))
