@@ -3,6 +3,7 @@
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 RATE     ?= 500
 DURATION ?= 10s
+SOAK     ?= 1h
 
 # One static binary. The version comes from here, so Go need not ask git (which refuses a clone owned by someone else).
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
@@ -11,7 +12,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load chaos clean clean-tools fmt setup vet race alloc always
+.PHONY: help run build test lint load chaos soak clean clean-tools fmt setup vet race alloc always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ load: ## drive the running demo: make load RATE=500 DURATION=10s
 
 chaos: build ## break model servers under load, see what users saw beside what is promised: make chaos CHAOS="-only kill -v"
 	@go run ./bench/chaos -mlproxy bin/mlproxy $(CHAOS)
+
+soak: build ## load, streams, uploads and faults for an hour, and a look whether anything grows: make soak SOAK=60s
+	@go run ./bench/chaos -mlproxy bin/mlproxy -soak $(SOAK)
 
 clean: ## remove what was built (keeps the tools in .bin; `make clean-tools` removes them too)
 	@rm -rf bin

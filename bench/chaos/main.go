@@ -26,6 +26,7 @@ type options struct {
 	mlproxy     string
 	only        []scenario
 	short       bool
+	soak        time.Duration // instead of scenarios; 0 = none
 	rate        int           // of requests a second; 0 = each scenario's own
 	patience    time.Duration // of a client
 	pool, route string
@@ -52,16 +53,39 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
 		return exitUsage
 	}
-	results, err := o.runAll(ctx, progress)
-	o.report(out, results)
+	act := o.chaos
+	if o.soak > 0 {
+		act = o.soakThrough
+	}
+	held, err := act(ctx, out, progress)
 	if err != nil {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
-		return exitBroken
 	}
-	if slices.ContainsFunc(results, func(r *result) bool { return len(r.Broken) > 0 }) {
+	if err != nil || !held {
 		return exitBroken
 	}
 	return 0
+}
+
+// chaos runs the chosen scenarios and prints what came of them.
+func (o *options) chaos(ctx context.Context, out, progress io.Writer) (held bool, err error) {
+	results, err := o.runAll(ctx, progress)
+	o.report(out, results)
+	return !slices.ContainsFunc(results, func(r *result) bool { return len(r.Broken) > 0 }), err
+}
+
+// soakThrough soaks and prints what came of it.
+func (o *options) soakThrough(ctx context.Context, out, progress io.Writer) (held bool, err error) {
+	r, err := o.soaks(ctx, progress)
+	switch {
+	case err != nil:
+		return false, err
+	case o.asJSON:
+		err = json.NewEncoder(out).Encode(r)
+	default:
+		r.print(out)
+	}
+	return len(r.Broken) == 0, err
 }
 
 func parse(args []string, help io.Writer) (*options, error) {
@@ -71,6 +95,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	flags.StringVar(&o.mlproxy, "mlproxy", "bin/mlproxy", "the binary that is put to the test")
 	flags.StringVar(&only, "only", "", "scenarios, comma-separated (default: all): "+strings.Join(names(scenarios), ", "))
 	flags.BoolVar(&o.short, "short", false, "a few seconds a scenario: shows the same, proves less")
+	flags.DurationVar(&o.soak, "soak", 0, "instead of scenarios: everything at once for so long, and a look whether mlproxy grows")
 	flags.IntVar(&o.rate, "rate", 0, "requests a second (default: 400, and 2000 where the config is reloaded)")
 	flags.DurationVar(&o.patience, "patience", 12*time.Second, "of a client with one request; longer than the route's timeout, so that mlproxy gives up first")
 	flags.StringVar(&o.pool, "pool", "health_check: {path: /v2/health/ready}", "YAML of both pools, beside their endpoints")
@@ -89,6 +114,9 @@ func parse(args []string, help io.Writer) (*options, error) {
 func (o *options) check(only string) (err error) {
 	if o.rate < 0 || o.rate > maxRate {
 		return fmt.Errorf("-rate %d: choose 1 to %d requests a second", o.rate, maxRate)
+	}
+	if o.soak != 0 && o.soak < soakAtLeast {
+		return fmt.Errorf("-soak %v: choose %v or more", o.soak, soakAtLeast)
 	}
 	if o.patience <= 0 || o.patience > time.Minute {
 		return fmt.Errorf("-patience %v: choose a time up to 1m", o.patience)

@@ -28,6 +28,7 @@ func TestParseRefuses(t *testing.T) {
 	f("build it with `make build`", "-mlproxy", "no/such/file")
 	f("choose 1 to 5000", "-rate", "5001")
 	f("choose a time up to 1m", "-patience", "2m")
+	f("choose 20s or more", "-soak", "1s")
 	f("only flags are taken", "kill")
 	f(`no such scenario; there are kill, freeze,`, "-mlproxy", os.Args[0], "-only", "kill,kil")
 	f("flag provided but not defined", "-speed")

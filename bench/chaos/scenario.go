@@ -40,8 +40,8 @@ var scenarios = slices.Concat(faults(), networks(), shadows(), exhaustions())
 // misbehaveFor is how long a server misbehaves: a breaker that is open for 5 s has tried it by then.
 const misbehaveFor = 12 * time.Second
 
-// faults are those of model servers, and of our own config. Those called sly break requests only: probes find nothing, but a GET of the path that failed does. One
-// called post is hidden from that as well.
+// faults are those of model servers, and of our own config. Those called sly break requests only: probes find nothing, but a GET of the
+// path that failed does. One called post is hidden from that as well.
 func faults() []scenario {
 	const s = time.Second
 	return []scenario{

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
@@ -43,10 +42,7 @@ func shadowing(breaks cause) cause {
 	copies := func(share int) cause {
 		return func(ctx context.Context, x *experiment) error {
 			x.copied = share
-			if err := x.rewrite(x.config(90, 10)); err != nil {
-				return err
-			}
-			return x.reload(ctx, http.StatusOK)
+			return x.usual(ctx)
 		}
 	}
 	begin := func(ctx context.Context, x *experiment) error {

@@ -141,6 +141,14 @@ func (s *site) reload(ctx context.Context, want int) error {
 
 const inferPath = "/v2/models/iris/infer"
 
+// usual brings the usual config into force.
+func (s *site) usual(ctx context.Context) error {
+	if err := s.rewrite(s.config(90, 10)); err != nil {
+		return err
+	}
+	return s.reload(ctx, http.StatusOK)
+}
+
 // load begins to ask, so many times a second, with so many bytes.
 func (s *site) load(rate, size int) *load {
 	body := modeltest.InferBody([][]float64{{5.1, 3.5, 1.4, 0.2}})
