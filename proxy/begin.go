@@ -48,15 +48,15 @@ func (x *exchange) enter() bool {
 	return true
 }
 
-// readHead reads a head whole: an error is the connection's, bad what is wrong with the head. One empty line before it
-// is let pass (RFC 9112, section 2.2). The head must be there read_header_timeout after its first byte.
+// readHead reads a head whole: an error is the connection's, bad what is wrong with the head. Empty lines before it
+// are let pass (RFC 9112, section 2.2). The head must be there read_header_timeout after the first byte.
 func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
 	x.req.Clear()
 	in := &x.conn.in
 	in.Wire().ReadWithin(x.limits.readHeader)
 	for seen := 0; ; {
 		b := in.Bytes()
-		if seen == 0 && bytes.HasPrefix(b, crlf) {
+		for seen == 0 && bytes.HasPrefix(b, crlf) {
 			in.Skip(len(crlf))
 			b = in.Bytes()
 		}
@@ -67,7 +67,9 @@ func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
 			}
 			return x.req.ReadRequest(in.Keep(n), x.limits.head), nil
 		}
-		seen = len(b)
+		if len(b) >= len(crlf) { // else it may be half of an empty line
+			seen = len(b)
+		}
 		if err := in.Fill(); err != nil {
 			return nil, err
 		}

@@ -23,13 +23,16 @@ func (x *exchange) match() bool {
 	return x.found.NeedsModel || x.admit()
 }
 
+const notServed = "CONNECT and TRACE are not served"
+
 // aim takes the request target apart (RFC 9112, section 3.2): host, and the path and query that go on.
 func (x *exchange) aim() bool {
 	x.target = x.req.Target
 	x.host = x.req.Value(upstream.Host)
 	switch method := x.req.Method; {
-	case string(method) == "CONNECT", string(method) == "TRACE":
-		return x.refuse(monitor.NotImplemented, "CONNECT and TRACE are not served")
+	case string(method) == "CONNECT":
+		x.conn.closing, x.conn.linger = true, true // its client may have sent ahead what was meant for the tunnel: that is no request
+		return x.refuse(monitor.NotImplemented, notServed)
 	case x.target[0] == '/':
 	case string(x.target) == "*":
 		if string(method) != "OPTIONS" {
@@ -37,6 +40,9 @@ func (x *exchange) aim() bool {
 		}
 	case !x.absolute():
 		return x.refuse(monitor.BadRequest, "the target is no path and no http:// URL")
+	}
+	if string(x.req.Method) == "TRACE" {
+		return x.refuse(monitor.NotImplemented, notServed)
 	}
 	x.path = x.target
 	if string(x.path) == "*" {

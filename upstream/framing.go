@@ -1,6 +1,9 @@
 package upstream
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // frameRequest decides how the request's body ends, and what else its fields say of the exchange.
 func (h *Head) frameRequest() *HeadError {
@@ -110,35 +113,31 @@ func (h *Head) checkHost() *HeadError {
 	return nil
 }
 
-// ValidHost says that b is uri-host [ ":" port ], loosely: the bytes of names, IPv4 and bracketed IPv6 addresses.
+// ValidHost says that b is uri-host [ ":" port ] (RFC 3986, section 3.2.2).
 func ValidHost(b []byte) bool {
-	name, port := b, []byte(nil)
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
-		if end < 2 {
-			return false
-		}
-		for _, c := range b[1:end] {
-			if !isHex(c) && c != ':' && c != '.' {
-				return false
-			}
-		}
-		name, port = b[1:end], b[end+1:]
-	} else if i := bytes.IndexByte(b, ':'); i >= 0 {
-		name, port = b[:i], b[i:]
-		if !hostName(name) {
-			return false
-		}
-	} else if !hostName(b) {
-		return false
+		return end > 0 && ipv6(b[1:end]) && validPort(b[end+1:])
 	}
-	return len(name) > 0 && validPort(port)
+	name, port := b, []byte(nil)
+	if i := bytes.IndexByte(b, ':'); i >= 0 {
+		name, port = b[:i], b[i:]
+	}
+	return hostName(name) && validPort(port)
 }
 
-// hostName takes the bytes of RFC 3986's reg-name, and the underscore that service names have.
+func ipv6(b []byte) bool {
+	a, err := netip.ParseAddr(string(b))
+	return err == nil && a.Is6() && a.Zone() == ""
+}
+
+// hostName takes the bytes of RFC 3986's reg-name, in which a % is followed by two hexadecimal digits.
 func hostName(b []byte) bool {
-	for _, c := range b {
+	for i, c := range b {
 		if class[c]&tokenByte == 0 && c != '(' && c != ')' && c != ',' && c != ';' && c != '=' || c == '`' || c == '^' || c == '|' || c == '#' {
+			return false
+		}
+		if c == '%' && (len(b) < i+3 || !isHex(b[i+1]) || !isHex(b[i+2])) {
 			return false
 		}
 	}
