@@ -14,6 +14,7 @@ type Config struct {
 	Limits         Limits
 	Shutdown       Shutdown
 	TrustedProxies []netip.Prefix
+	AllowEndpoints []EndpointRule // see [Config.EndpointPolicy]
 	Log            Log
 	Tracing        *Tracing // nil = off
 	Admin          Admin
@@ -94,6 +95,8 @@ type Endpoint struct {
 	Weight float64 // leastWeight..mostWeight
 	// Drained keeps new requests from it; no file says so, but [Drain] does.
 	Drained bool `json:",omitempty"`
+	// Foreign says that somebody else than the file names it, so that allow_endpoints counts wherever it is connected to.
+	Foreign bool `json:",omitempty"`
 }
 
 // Queue is where requests wait when every endpoint of a pool is full.

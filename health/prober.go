@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -52,7 +51,7 @@ func NewProber(report func(Transition)) *Prober {
 func newClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{}).DialContext,
+			DialContext:            dial,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: mostRead,
@@ -219,6 +218,7 @@ func (p *Prober) done(j *job, wait time.Duration) {
 
 // ask probes the endpoint, and says in how much time it wants to be asked again; 0 = not by itself.
 func (s *State) ask(ctx context.Context, client *http.Client) time.Duration {
+	ctx = context.WithValue(ctx, probeOf{}, s)
 	s.knockIfDue(ctx, client)
 	c := s.asked()
 	if c == nil {

@@ -50,6 +50,7 @@ func newPool(name string, all *config.Config, e *Estate, role upstream.Role) *Po
 	check := checkOf(cfg, role)
 	for i := range cfg.Endpoints {
 		endpoint := e.endpoint(role, name, cfg.Endpoints[i].URL)
+		endpoint.Health().Restrict(restriction(all, &cfg.Endpoints[i]))
 		endpoint.Health().Configure(p.Options.Breaker, check)
 		if cfg.Endpoints[i].Drained {
 			p.Endpoints = append(p.Endpoints, endpoint)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"net/netip"
 	"slices"
 
 	"mlproxy/config"
@@ -70,4 +71,12 @@ func hasFailover(pool string, all *config.Config) bool {
 		}
 	}
 	return false
+}
+
+// restriction is where an endpoint may be connected to; nil = anywhere.
+func restriction(of *config.Config, e *config.Endpoint) func(netip.Addr) error {
+	if !e.Foreign {
+		return nil
+	}
+	return of.EndpointPolicy().Permit(e.URL)
 }

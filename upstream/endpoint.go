@@ -151,7 +151,7 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 		}
 		e.discard(c)
 	}
-	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).Dial("tcp", e.addr)
+	conn, err := e.dialer(o).Dial("tcp", e.addr)
 	if err != nil {
 		e.forget()
 		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
@@ -159,6 +159,11 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 	c := &Conn{endpoint: e, wire: NewWire(conn, e.watch)}
 	c.in = NewReader(c.wire)
 	return c, nil
+}
+
+// dialer makes connections, as far as the endpoint may be connected to at the address that its name stands for at that moment.
+func (e *Endpoint) dialer(o *Options) *net.Dialer {
+	return &net.Dialer{Timeout: o.ConnectTimeout, Control: e.health.Control}
 }
 
 // reserve counts a connection to be made, if there is room for it.
@@ -241,7 +246,7 @@ func (e *Endpoint) Retired() time.Duration {
 
 // Reach tries to make one connection and says why it could not.
 func (e *Endpoint) Reach(ctx context.Context, o *Options) error {
-	conn, err := (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext(ctx, "tcp", e.addr)
+	conn, err := e.dialer(o).DialContext(ctx, "tcp", e.addr)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConnect, err)
 	}
