@@ -99,6 +99,10 @@ func (c *Config) check() Faults {
 	faults := c.checkListeners()
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		faults = append(faults, c.checkEndpoints("pools."+name+".endpoints", c.Pools[name])...)
+		if c.Pools[name].Consul != nil && c.Consul == nil {
+			faults = append(faults, c.Fault("pools."+name+".consul", "pools."+name+".consul asks Consul's catalogue, and there is no consul section",
+				"write consul: {address: http://127.0.0.1:8500} at the top level, or name endpoints instead"))
+		}
 		if h := c.Pools[name].HealthCheck; h != nil {
 			faults = append(faults, c.checkHealthCheck("pools."+name+".health_check", h)...)
 		}
@@ -176,7 +180,7 @@ func onLoopback(address string) bool {
 
 func (c *Config) checkEndpoints(path string, p *Pool) (faults Faults) {
 	seen := map[string]bool{}
-	for i, e := range p.Endpoints {
+	for i, e := range *p.written() {
 		if e.URL != "" && seen[e.URL] {
 			at := fmt.Sprintf("%s[%d]", path, i)
 			faults = append(faults, c.Fault(at, at+" is "+e.URL+" again", "keep one of them"))
@@ -203,6 +207,21 @@ func (c *Config) checkHealthCheck(path string, h *HealthCheck) (faults Faults) {
 		faults = append(faults, c.Fault(path+".expect", path+".expect reads the answer's body, and an answer to HEAD has none", "write method: GET"))
 	}
 	return faults
+}
+
+// someEndpoints sees to it that a pool says where its endpoints come from.
+func someEndpoints(r *reader, n *node, path string) {
+	if n.get("endpoints") != nil {
+		return
+	}
+	right := "write endpoints: [http://127.0.0.1:9001]"
+	if consulWorks {
+		if k := n.get("consul"); k != nil && !isAbsent(k) {
+			return
+		}
+		right += ", or consul: {service: name}"
+	}
+	r.fault(r.where[path], path+".endpoints is missing", right)
 }
 
 func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Faults) {

@@ -18,11 +18,13 @@ type Config struct {
 	Log            Log
 	Tracing        *Tracing // nil = off
 	Admin          Admin
+	Consul         *Consul // nil = the file alone says everything
 	// StateDir is absolute, or relative to the working directory; a relative path in the file starts at the file's folder.
 	StateDir string
 	Pools    map[string]*Pool
 	Routes   map[string]*Route
 	where    map[string]Position // path such as "pools.a.balance" -> place in the source
+	folder   string              // where relative paths start
 }
 
 // Limits bound what clients may take.
@@ -72,10 +74,40 @@ type Admin struct {
 	TokenFile    string
 }
 
+// Consul is where desired state and endpoints come from besides the file.
+type Consul struct {
+	Address   string        // http://host:port of the agent
+	TokenFile string        // of the ACL token: absolute, or relative to the working directory; "" = no token
+	Prefix    string        // of the keys, without a slash at its end
+	Register  *Registration // nil = the proxy is not registered
+}
+
+// Registration is the service that the proxy itself is, to others that ask Consul.
+type Registration struct {
+	Name string
+	Tags []string
+}
+
+// Catalogue says which instances of a service in Consul's catalogue are a pool's endpoints.
+type Catalogue struct {
+	Service     string
+	Tags        []string // an instance has all of them
+	PassingOnly bool     // instances with a failing check are left out
+	Datacenter  string   // "" = the agent's
+	Near        string   // node that the nearest instances are listed first for; "" = in no order
+}
+
 // Pool is one deployed version of a model.
 type Pool struct {
-	Name           string
-	Endpoints      []Endpoint
+	Name string
+	// Endpoints are those in force: what the file says, or the members that [WithMembers] gave.
+	Endpoints []Endpoint
+	// Fallback is what stands beside Consul in the file once members are in force, perhaps empty; before that it is nil.
+	Fallback []Endpoint
+	Consul   *Catalogue // nil = Endpoints are all there are
+
+	Source // of the whole pool
+
 	Balance        string
 	ConnectTimeout time.Duration
 	MaxConnections int
@@ -149,8 +181,10 @@ type Route struct {
 	MaxDuration     time.Duration
 	Retry           Retry
 	Failover        []string // pools tried in this order when the chosen one has no fit endpoint
-	// Origin names the layer that had the last word on the split or the active pool: "file", "operator".
-	Origin string
+	// Source is the layer that had the last word on the split or the active pool.
+	Source
+	ShadowFrom Source // the same of Shadow
+	Base       Source // of the whole route beneath the layers
 }
 
 // APIKeys says which clients may use a route.
@@ -190,8 +224,8 @@ type Match struct {
 type BlueGreen struct {
 	Blue, Green string
 	Active      string // blue | green
-	// Force has a switch to Active made at once, even if its pool could not serve. It is the file's word on its own Active, and
-	// says nothing of one that a layer above it sets.
+	// Force has a switch to Active made at once, even if its pool could not serve. It is the word of who set Active in the file or
+	// in a key of Consul; an operator at this proxy leaves it as it is.
 	Force bool `json:",omitempty"`
 }
 

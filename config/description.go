@@ -8,6 +8,9 @@ import (
 // This file is the description of config.yaml: every key, its default and what it means. The reader, the JSON Schema and
 // the reference page docs/config.md all come from it.
 
+// consulWorks says whether `consul`, in both its places, is taken; until it is, only what means that it is absent.
+var consulWorks = false
+
 const (
 	gib      = 1 << 30
 	mostInts = 1_000_000_000
@@ -36,12 +39,13 @@ var document = section("config", nil,
 		"Where spans of exchanges are sent; absent: nowhere."),
 	key("admin", admin, func(c *Config) *Admin { return &c.Admin }, "{}",
 		"The listener people see and steer through."),
-	laterOnByDefault[Config]("consul", "Desired state and endpoints from Consul."),
+	until(&consulWorks, key("consul", orOff(pointer(consul)), func(c *Config) **Consul { return &c.Consul }, "",
+		"Where desired state and endpoints come from besides this file; absent or `false`: from nowhere. Change needs a restart.")),
 	key("state_dir", folder, func(c *Config) *string { return &c.StateDir }, "./state",
 		"Folder for what operators change at run time; a relative path starts at the folder of this file. Change needs a restart."),
-	key("pools", mapOf(pointer(pool), namePattern, name), func(c *Config) *map[string]*Pool { return &c.Pools }, "{}",
+	key("pools", pools, func(c *Config) *map[string]*Pool { return &c.Pools }, "{}",
 		"The pools by name; each is one deployed version of a model."),
-	key("routes", mapOf(pointer(route), namePattern, name), func(c *Config) *map[string]*Route { return &c.Routes }, "{}",
+	key("routes", routes, func(c *Config) *map[string]*Route { return &c.Routes }, "{}",
 		"The routes by name; each says which requests it takes and how they are treated."),
 )
 
@@ -111,10 +115,47 @@ var admin = section("admin", nil,
 			"A relative path starts at the folder of this file."),
 )
 
-var pool = section("pool", nil,
-	required(key("endpoints", listOf(endpoint, 1), func(p *Pool) *[]Endpoint { return &p.Endpoints }, "",
-		"The model servers: http://host:port each.")),
-	laterOnByDefault[Pool]("consul", "Endpoints from Consul's catalogue."),
+var (
+	pools  = mapOf(pointer(pool), namePattern, name)
+	routes = mapOf(pointer(route), namePattern, name)
+)
+
+var consul = section("consul", nil,
+	key("address", agent, func(c *Consul) *string { return &c.Address }, "http://127.0.0.1:8500",
+		"The agent: http://host:port."),
+	key("token_file", filePath, func(c *Consul) *string { return &c.TokenFile }, `""`,
+		"File with the ACL token, read again when it changes; empty is no token. A relative path starts at the folder of this file."),
+	key("prefix", keyPrefix, func(c *Consul) *string { return &c.Prefix }, "mlproxy",
+		"What the names of the keys begin with."),
+	key("register", orOff(pointer(registration)), func(c *Consul) **Registration { return &c.Register }, "",
+		"The service as which the proxy itself is registered; absent or `false`: none."),
+)
+
+var registration = section("registration", nil,
+	required(key("name", serviceName, func(r *Registration) *string { return &r.Name }, "",
+		"Name of the service.")),
+	key("tags", listOf(serviceTag, 0), func(r *Registration) *[]string { return &r.Tags }, "[]",
+		"Tags of the service."),
+)
+
+var catalogue = section("catalogue", nil,
+	required(key("service", serviceName, func(c *Catalogue) *string { return &c.Service }, "",
+		"Name of the service whose instances are the endpoints.")),
+	key("tags", listOf(serviceTag, 0), func(c *Catalogue) *[]string { return &c.Tags }, "[]",
+		"Tags that an instance must all have."),
+	key("passing_only", yesOrNo, func(c *Catalogue) *bool { return &c.PassingOnly }, "true",
+		"Whether only instances count whose checks pass; else all that are registered."),
+	key("datacenter", consulWord, func(c *Catalogue) *string { return &c.Datacenter }, `""`,
+		"Datacenter that is asked; empty is the agent's own."),
+	key("near", consulWord, func(c *Catalogue) *string { return &c.Near }, `""`,
+		"Node to which the instances are sorted by distance, such as `_agent`; empty: they are not."),
+)
+
+var pool = needsOne(section("pool", someEndpoints,
+	key("endpoints", listOf(endpoint, 1), (*Pool).written, "",
+		"The model servers: http://host:port each. Beside `consul` they serve until the catalogue first answers, and may be left out."),
+	until(&consulWorks, key("consul", orOff(pointer(catalogue)), func(p *Pool) **Catalogue { return &p.Consul }, "",
+		"Endpoints from Consul's catalogue; absent or `false`: only `endpoints`.")),
 	key("balance", balance, func(p *Pool) *string { return &p.Balance }, "least_request",
 		"How an endpoint is picked: round_robin, least_request (the less busy of two), peak_ewma or hash."),
 	key("connect_timeout", positive, func(p *Pool) *time.Duration { return &p.ConnectTimeout }, "500ms",
@@ -138,7 +179,7 @@ var pool = section("pool", nil,
 	key("slow_start", notNegative, func(p *Pool) *time.Duration { return &p.SlowStart }, "0s",
 		"Time over which an endpoint that became fit rises to its full share; 0s is at once."),
 	later[Pool]("tls", "TLS towards the endpoints.", "ca_file", "server_name", "cert_file", "key_file"),
-)
+), "endpoints", "consul")
 
 var queue = section("queue", nil,
 	key("size", whole(0, mostInts), func(q *Queue) *int { return &q.Size }, "0",

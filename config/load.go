@@ -66,19 +66,27 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, e
 // settle writes names into what carries them, and lets relative paths start at the file's folder.
 func (c *Config) settle(folder string) {
 	for name, p := range c.Pools {
-		p.Name = name
+		p.Name, p.Source = name, Source{Origin: FromFile}
 		if h := p.HealthCheck; h != nil && h.Body != "" && !c.says("pools."+name+".health_check.method") {
 			h.Method = "POST"
 		}
 	}
 	for name, r := range c.Routes {
-		r.Name, r.Origin = name, "file"
+		r.Name = name
+		r.from(Source{Origin: FromFile})
 		r.settleAdmission(folder)
+	}
+	c.folder = folder
+	if c.Consul != nil {
+		c.Consul.TokenFile = from(folder, c.Consul.TokenFile)
 	}
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
 	c.Log.Access.File = from(folder, c.Log.Access.File)
 }
+
+// from says of every value of a route who said it.
+func (r *Route) from(s Source) { r.Base, r.Source, r.ShadowFrom = s, s, s }
 
 func from(folder, path string) string {
 	if path == "" || filepath.IsAbs(path) {
@@ -89,6 +97,9 @@ func from(folder, path string) string {
 
 // checkFiles tries the files that the config names, and reads those that are a part of it.
 func (c *Config) checkFiles() (faults Faults) {
+	if err := c.checkConsulToken(); err != nil {
+		faults = append(faults, c.Fault("consul.token_file", "consul.token_file: "+err.Error(), "name a readable file that holds a token"))
+	}
 	if err := checkToken(c.Admin.TokenFile); err != nil {
 		faults = append(faults, c.Fault("admin.token_file", "admin.token_file: "+err.Error(), "name a readable file that holds a token"))
 	}
@@ -96,6 +107,13 @@ func (c *Config) checkFiles() (faults Faults) {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
 	return append(faults, c.loadKeys()...)
+}
+
+func (c *Config) checkConsulToken() error {
+	if c.Consul == nil {
+		return nil
+	}
+	return checkToken(c.Consul.TokenFile)
 }
 
 // checkPlace sees to it that a file can be at path.

@@ -1,11 +1,7 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -30,24 +26,6 @@ func (c *Config) Fault(path, what, remedy string) Fault {
 	return Fault{c.At(path), what, remedy}
 }
 
-// Digest is the same for configs that have the same effect, whatever their files look like and whoever set their values:
-// 16 hexadecimal digits, for people to compare.
-func (c *Config) Digest() string {
-	plain := *c
-	plain.Routes = maps.Clone(c.Routes)
-	for name, r := range plain.Routes {
-		route := *r
-		route.Origin = ""
-		plain.Routes[name] = &route
-	}
-	text, err := json.Marshal(plain)
-	if err != nil {
-		panic(fmt.Sprintf("config: a checked config has only values JSON can hold: %v", err))
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
-}
-
 // RestartNeeded finds what next changes that a running process cannot.
 func (c *Config) RestartNeeded(next *Config) (faults Faults) {
 	refuse := func(path, now, then string) {
@@ -59,9 +37,17 @@ func (c *Config) RestartNeeded(next *Config) (faults Faults) {
 	refuse("listen", addresses(c.Listen), addresses(next.Listen))
 	refuse("admin.listen", c.Admin.Listen, next.Admin.Listen)
 	refuse("state_dir", c.StateDir, next.StateDir)
+	refuse("consul", consulText(c.Consul), consulText(next.Consul))
 	return faults
 }
 
 func addresses(listen []string) string {
 	return strings.Join(slices.Sorted(slices.Values(listen)), ", ")
+}
+
+func consulText(c *Consul) string {
+	if c == nil {
+		return "nothing"
+	}
+	return oneLine(consul.show(*c, false))
 }

@@ -96,6 +96,7 @@ func TestSchemaKnowsNoOtherKeys(t *testing.T) {
 // walk visits every key of the description with its path, mapping names written as NAME.
 func walk(path string, keys []about, visit func(path string, a about)) {
 	for _, a := range keys {
+		a = a.now()
 		at := join(path, a.key)
 		visit(at, a)
 		s := a.shape
@@ -205,7 +206,7 @@ func table(b *strings.Builder, path, doc string, keys []about) {
 	}
 	fmt.Fprintf(b, "\n%s\n\n| key | value | default | what it does |\n|---|---|---|---|\n", title)
 	for _, a := range keys {
-		if a.idle() {
+		if a = a.now(); a.idle() {
 			continue
 		}
 		value, initial := strings.ReplaceAll(a.shape.name, "|", `\|`), "-"

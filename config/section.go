@@ -14,7 +14,8 @@ type about struct {
 	doc      string // a sentence for the reference page and the schema
 	initial  string // the default, as one would write it; "" = none
 	required bool
-	off      bool // nothing acts on it yet
+	off      bool  // nothing acts on it yet
+	works    *bool // nil, or whether what acts on it is there
 	shape    *shape
 }
 
@@ -65,9 +66,27 @@ func later[T any](name, doc string, keys ...string) field[T] {
 	return ignored[T](name, offValue(isOff, offSchema, keys), "", doc)
 }
 
-// laterOnByDefault is like later, for a feature that {} would switch on with its defaults.
-func laterOnByDefault[T any](name, doc string) field[T] {
-	return ignored[T](name, offValue(isAbsent, absentSchema, nil), "", doc)
+// until keeps a key from being used before its feature works, even one that {} would switch on: only what means that it is absent
+// is taken.
+func until[T any](works *bool, f field[T]) field[T] {
+	read, refuse := f.read, offValue(isAbsent, absentSchema, nil).read
+	f.works = works
+	f.read = func(r *reader, n *node, path string, into *T) {
+		if !*works {
+			refuse(r, n, path)
+			return
+		}
+		read(r, n, path, into)
+	}
+	return f
+}
+
+// now is the key as it stands: one whose feature does not work yet is off.
+func (a about) now() about {
+	if a.works != nil && !*a.works {
+		a.off, a.initial, a.shape = true, "", &shape{name: "off", schema: absentSchema}
+	}
+	return a
 }
 
 var offSchema, absentSchema = object{"$ref": "#/$defs/off"}, object{"enum": []any{nil, false}}
@@ -142,6 +161,16 @@ func section[T any](name string, check func(r *reader, n *node, path string), fi
 		return v, len(r.faults) == before
 	}
 	return kind[T]{s, read, func(v T, all bool) *yaml.Node { return showSection(&v, all, fields) }}
+}
+
+// needsOne tells the schema that one of these keys has to be there; that the reader sees it is left to the section's check.
+func needsOne[T any](k kind[T], keys ...string) kind[T] {
+	var each []object
+	for _, name := range keys {
+		each = append(each, object{"required": []string{name}})
+	}
+	k.schema = object{"type": "object", "anyOf": each}
+	return k
 }
 
 func showSection[T any](v *T, all bool, fields []field[T]) *yaml.Node {

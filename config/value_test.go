@@ -33,9 +33,10 @@ routes:
     match: {path: /search}
     blue_green: {blue: iris-stable, green: iris-canary, active: blue}
 `)
+	file := Source{Origin: FromFile}
 	pool := func(name string, urls ...string) *Pool {
 		p := &Pool{
-			Name: name, Balance: "least_request", ConnectTimeout: 500 * time.Millisecond, MaxConnections: 512, OnClientGone: "cancel",
+			Name: name, Source: file, Balance: "least_request", ConnectTimeout: 500 * time.Millisecond, MaxConnections: 512, OnClientGone: "cancel",
 			Queue: Queue{Timeout: 100 * time.Millisecond},
 			Breaker: Breaker{
 				ConsecutiveFailures: 5, FailureRatio: 0.5, MinRequests: 20, Window: 10 * time.Second, OpenFor: 5 * time.Second,
@@ -72,11 +73,11 @@ routes:
 				Sticky:      []KeySource{{"header", "x-user-id"}, {"cookie", "uid"}, {"json", "user_id"}, {"client_ip", ""}},
 				ForceHeader: "x-mlproxy-pool",
 				Shadow:      map[string]*Shadow{"iris-next": {Sample: 0.1, Timeout: 2 * time.Second, MaxInFlight: 64, MaxBody: 1 << 20, MaxBytes: 16 << 20}},
-				Timeout:     30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Origin: "file",
+				Timeout:     30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Source: file, ShadowFrom: file, Base: file,
 			},
 			"search": {
 				Name: "search", Match: Match{Path: "/search"}, BlueGreen: &BlueGreen{Blue: "iris-stable", Green: "iris-canary", Active: "blue"},
-				Timeout: 30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Origin: "file",
+				Timeout: 30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Source: file, ShadowFrom: file, Base: file,
 			},
 		},
 	}

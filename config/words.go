@@ -26,6 +26,11 @@ const (
 	collectorPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+(/[^?#\s]*)?$|\$\{`
 	mediaTypePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;[ -~]*)?$"
 	jsonPathPattern  = `^[^.]+(\.[^.]+)*$`
+
+	agentPattern      = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
+	keyPrefixPattern  = `^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`
+	servicePattern    = `^[A-Za-z0-9._-]{1,128}$`
+	consulWordPattern = `^[A-Za-z0-9._-]{0,128}$`
 )
 
 var (
@@ -37,6 +42,18 @@ var (
 	isSecret   = regexp.MustCompile(`auth|cookie|token|secret|password|api-?key`)
 	isMedia    = regexp.MustCompile(mediaTypePattern)
 	isJSONPath = regexp.MustCompile(jsonPathPattern)
+
+	isKeyPrefix = regexp.MustCompile(keyPrefixPattern)
+	isService   = regexp.MustCompile(servicePattern)
+)
+
+// What Consul knows by name.
+var (
+	agent       = text("address", "http://127.0.0.1:8500", agentPattern, agentURL)
+	keyPrefix   = text("prefix", "mlproxy", keyPrefixPattern, prefixOfKeys)
+	serviceName = text("service", "iris", servicePattern, service)
+	serviceTag  = text("tag", "v2", "", tag)
+	consulWord  = text("name", "eu-west", consulWordPattern, serviceOrNone)
 )
 
 func asItIs(s string) (string, problem) {
@@ -83,6 +100,39 @@ var (
 	mediaType       = text("media type", "application/json", mediaTypePattern, contentType)
 	anything        = text("text", `"text"`, "", func(s string) (string, problem) { return s, problem{} })
 )
+
+// prefixOfKeys is what the names of Consul's keys begin with.
+func prefixOfKeys(s string) (string, problem) {
+	switch {
+	case len(s) <= 200 && isKeyPrefix.MatchString(s):
+		return s, problem{}
+	case s != "" && isKeyPrefix.MatchString(strings.Trim(s, "/")):
+		return "", problem{"is " + shorten(s), "write it without a slash at its ends: " + strings.Trim(s, "/")}
+	}
+	return "", problem{"is " + shorten(s) + ", not a prefix of keys", "use letters, digits, '.', '_' and '-', with / between parts, such as mlproxy"}
+}
+
+// service is the name of a service in Consul, or of anything else there.
+func service(s string) (string, problem) {
+	if !isService.MatchString(s) {
+		return "", problem{"is " + shorten(s) + ", not a name in Consul", "use at most 128 letters, digits, '.', '_' and '-'"}
+	}
+	return s, problem{}
+}
+
+func serviceOrNone(s string) (string, problem) {
+	if s == "" {
+		return "", problem{}
+	}
+	return service(s)
+}
+
+func tag(s string) (string, problem) {
+	if s == "" {
+		return "", problem{"is empty", "write a tag, such as v2"}
+	}
+	return asItIs(s)
+}
 
 func name(s string) (string, problem) {
 	if !isName.MatchString(s) {
@@ -295,6 +345,25 @@ func hostPort(s string) (string, problem) {
 		return "", problem{fmt.Sprintf("has the host %q", u.Hostname()), right}
 	}
 	return strings.ToLower(s), problem{}
+}
+
+// agentURL is where Consul's agent answers: http://host:port, and nothing else.
+func agentURL(s string) (string, problem) {
+	const right = "write http://host:port, such as http://127.0.0.1:8500"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", problem{"is " + shorten(s) + ", not the address of an agent", right}
+	case u.Scheme == "https":
+		return "", problem{fmt.Sprintf("is %q, and https is not available yet", u.Redacted()), "use http://, to an agent on this machine"}
+	case u.Scheme != "http":
+		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
+	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
+		return "", problem{"is " + shorten(u.Redacted()) + ", without a port from 1 to 65535", "write it out, such as http://" + u.Hostname() + ":8500"}
+	case u.User != nil || strings.TrimSuffix(s, "/") != "http://"+u.Host:
+		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write http://" + u.Host}
+	}
+	return strings.ToLower("http://" + u.Host), problem{}
 }
 
 // receiver is a URL spans are posted to. One without a path gets the standard's.

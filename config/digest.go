@@ -1,0 +1,76 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+)
+
+// Digest is the same for configs that have the same effect, whatever their files look like, whoever set their values, where
+// the process listens and keeps its state, and which members the catalogue has for the moment: 16 hexadecimal digits, for people and
+// replicas to compare.
+func (c *Config) Digest() string {
+	plain := c.withoutSources()
+	plain.Listen, plain.Admin.Listen, plain.StateDir, plain.Consul = nil, "", "", nil
+	for name, p := range plain.Pools {
+		if p.Consul != nil {
+			plain.Pools[name].Endpoints, plain.Pools[name].Fallback = p.asWritten(), nil
+		}
+	}
+	return plain.sum()
+}
+
+// Same says whether two configs make the same table, endpoints included, and every value is from the same source.
+func Same(a, b *Config) bool {
+	return a.withoutSources().sum() == b.withoutSources().sum() && sameSources(a, b)
+}
+
+func sameSources(a, b *Config) bool {
+	return maps.EqualFunc(a.Pools, b.Pools, func(a, b *Pool) bool { return a.Source == b.Source }) &&
+		maps.EqualFunc(a.Routes, b.Routes, func(a, b *Route) bool {
+			return a.Source == b.Source && a.ShadowFrom == b.ShadowFrom && a.Base == b.Base
+		})
+}
+
+// withoutSources is a copy that does not say who set its values.
+func (c *Config) withoutSources() *Config {
+	plain := *c
+	plain.Pools, plain.Routes = maps.Clone(c.Pools), maps.Clone(c.Routes)
+	for name, p := range c.Pools {
+		pool := *p
+		pool.Source = Source{}
+		plain.Pools[name] = &pool
+	}
+	for name, r := range c.Routes {
+		route := *r
+		route.from(Source{})
+		plain.Routes[name] = &route
+	}
+	return &plain
+}
+
+// asWritten are the endpoints the file says, and behind them those that operators drained, whether members or not.
+func (p *Pool) asWritten() []Endpoint {
+	var drained []Endpoint
+	for _, e := range p.Endpoints {
+		if e.Drained {
+			drained = append(drained, Endpoint{URL: e.URL, Drained: true})
+		}
+	}
+	endpoints := []Endpoint{}
+	for _, e := range *p.written() {
+		endpoints = append(endpoints, Endpoint{URL: e.URL, Weight: e.Weight})
+	}
+	return append(endpoints, distinct(drained)...)
+}
+
+func (c *Config) sum() string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(fmt.Sprintf("config: a checked config has only values JSON can hold: %v", err))
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
