@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,6 +88,18 @@ func (p *process) await(ctx context.Context, pattern *regexp.Regexp) ([]string, 
 }
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// stopped says that a signal has stopped all threads of the process.
+func (p *process) stopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	for _, thread := range threads {
+		text, gone := os.ReadFile(thread)
+		if _, state, _ := strings.Cut(string(text), ") "); gone == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
+}
 
 // kill ends the process at once, frozen or not, and waits until it has ended.
 func (p *process) kill() error {

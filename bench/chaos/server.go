@@ -116,8 +116,21 @@ func (s *server) kill() error {
 	return err
 }
 
-func (s *server) freeze() error { return s.process.signal(syscall.SIGSTOP) }
-func (s *server) thaw() error   { return s.process.signal(syscall.SIGCONT) }
+// freeze returns when every thread has stopped: a signal to a busy process takes its time.
+func (s *server) freeze() error {
+	if err := s.process.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for end := time.Now().Add(patience); !s.process.stopped(); {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s does not stop", s.name)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+func (s *server) thaw() error { return s.process.signal(syscall.SIGCONT) }
 
 // misbehave has the server give trouble to every request, in the words of modeltest.
 func (s *server) misbehave(ctx context.Context, words string) error {
