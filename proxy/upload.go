@@ -118,9 +118,11 @@ func (u *upload) copy() error {
 			if err := u.flush(); err != nil {
 				return err
 			}
+			u.to.Pause()
 			if err := x.fill(); err != nil {
 				return u.blame(err)
 			}
+			u.to.Resume()
 			continue
 		}
 		if err == io.EOF {

@@ -14,11 +14,12 @@ type Conn struct {
 	wire     *Wire
 	in       Reader
 	reused   bool
-	spoken   bool        // a byte of the answer has come
-	written  bool        // a byte of the request may have been sent
-	streams  bool        // its answer has begun and takes its time
-	aborted  atomic.Bool // its client left
-	idle     int64       // watch time of its return to the pool
+	spoken   bool         // a byte of the answer has come
+	written  bool         // a byte of the request may have been sent
+	streams  bool         // its answer has begun and takes its time
+	spared   atomic.Int32 // for how many reasons it does not wait for the model server
+	aborted  atomic.Bool  // its client left
+	idle     int64        // watch time of its return to the pool
 }
 
 // Why an exchange with a model server failed.
@@ -110,7 +111,27 @@ func (c *Conn) Written() bool { return c.written }
 func (c *Conn) Streams() {
 	if !c.streams {
 		c.streams = true
-		c.endpoint.gate.stream(c.endpoint.watch.Now())
+		c.endpoint.gate.heardFrom(c.endpoint.watch.Now())
+		c.spare()
+	}
+}
+
+// Pause says that the exchange waits for its client, who has more of the request to send, until Resume. Meanwhile it is no sign of an
+// endpoint that hangs. One goroutine may call these two while another one reads the answer.
+func (c *Conn) Pause() { c.spare() }
+
+// Resume takes Pause back. It is left out when the client fails.
+func (c *Conn) Resume() { c.await() }
+
+func (c *Conn) spare() {
+	if c.spared.Add(1) == 1 {
+		c.endpoint.gate.spare()
+	}
+}
+
+func (c *Conn) await() {
+	if c.spared.Add(-1) == 0 {
+		c.endpoint.gate.await(c.endpoint.watch.Now())
 	}
 }
 
@@ -119,14 +140,18 @@ func (c *Conn) Streams() {
 func (c *Conn) Release(again bool) {
 	whole := c.wire.Rest()
 	out := (*load).end
-	if !whole && !c.spoken {
+	switch {
+	case whole || c.spoken:
+	case c.spared.Load() > 0:
+		out = (*load).quit
+	default:
 		out = (*load).forsake
 	}
 	now := c.endpoint.watch.Now()
 	defer c.endpoint.gate.leave(now, out)
-	if c.streams {
-		c.streams = false
-		c.endpoint.gate.settle(now)
+	c.streams = false
+	if c.spared.Swap(0) > 0 {
+		c.endpoint.gate.await(now)
 	}
 	again = whole && again && len(c.in.Bytes()) == 0 && !c.aborted.Load()
 	c.in.Skip(len(c.in.Bytes()))

@@ -2,11 +2,13 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"mlproxy/health"
@@ -154,7 +156,7 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 	conn, err := e.dialer(o).Dial("tcp", e.addr)
 	if err != nil {
 		e.forget()
-		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
+		return nil, whyNoConnection(err)
 	}
 	c := &Conn{endpoint: e, wire: NewWire(conn, e.watch)}
 	c.in = NewReader(c.wire)
@@ -164,6 +166,16 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 // dialer makes connections, as far as the endpoint may be connected to at the address that its name stands for at that moment.
 func (e *Endpoint) dialer(o *Options) *net.Dialer {
 	return &net.Dialer{Timeout: o.ConnectTimeout, Control: e.health.Control}
+}
+
+// whyNoConnection tells what the model server is to blame for from what we ran out of.
+func whyNoConnection(err error) error {
+	for _, ours := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, ours) {
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrConnect, err)
 }
 
 // reserve counts a connection to be made, if there is room for it.

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -477,6 +479,7 @@ func TestGivenUpOn(t *testing.T) {
 	const begun = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 	f("", (*Conn).Abort, 5)
 	f("", timeout, 5)
+	f("", func(c *Conn) { c.Pause(); c.Abort() }, 0) // its client had not sent all
 	f("", func(*Conn) {}, 0)
 	f(begun, (*Conn).Abort, 0)
 	f(begun, timeout, 0)
@@ -648,4 +651,20 @@ func ask(e *Endpoint, name string, times int) error {
 		c.Release(true)
 	}
 	return nil
+}
+
+// What we ran out of ourselves is no model server's fault.
+func TestWhyNoConnection(t *testing.T) {
+	f := func(errno syscall.Errno, want error) {
+		t.Helper()
+		err := whyNoConnection(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)})
+		if !errors.Is(err, want) || !errors.Is(err, errno) || blames(err) != (want == ErrConnect) {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+	f(syscall.EMFILE, ErrFull)
+	f(syscall.ENFILE, ErrFull)
+	f(syscall.EADDRNOTAVAIL, ErrFull)
+	f(syscall.ECONNREFUSED, ErrConnect)
+	f(syscall.EHOSTUNREACH, ErrConnect)
 }

@@ -122,10 +122,14 @@ func TestLoadAges(t *testing.T) {
 	f(func(l *load) { l.begin(ms(100)); l.begin(ms(300)); l.end(ms(350)) }, 350*time.Millisecond, 1)
 	f(func(l *load) { l.begin(ms(0)); l.end(ms(10)); l.begin(ms(1000)) }, time.Second, 1)
 	// A stream is load, but its length is no sign of anything.
-	f(func(l *load) { l.begin(ms(0)); l.stream(ms(10)) }, time.Hour, 1)
-	f(func(l *load) { l.begin(ms(0)); l.stream(ms(10)); l.begin(ms(1000)) }, 1250*time.Millisecond, 3)
-	f(func(l *load) { l.begin(ms(0)); l.begin(ms(0)); l.stream(ms(100)) }, 350*time.Millisecond, 3)
-	f(func(l *load) { l.begin(ms(0)); l.stream(ms(10)); l.settle(ms(1000)); l.end(ms(1000)) }, time.Hour, 0)
+	f(func(l *load) { l.begin(ms(0)); l.heardFrom(ms(10)); l.spare() }, time.Hour, 1)
+	f(func(l *load) { l.begin(ms(0)); l.heardFrom(ms(10)); l.spare(); l.begin(ms(1000)) }, 1250*time.Millisecond, 3)
+	f(func(l *load) { l.begin(ms(0)); l.begin(ms(0)); l.heardFrom(ms(100)); l.spare() }, 350*time.Millisecond, 3)
+	f(func(l *load) { l.begin(ms(0)); l.heardFrom(ms(10)); l.spare(); l.await(ms(1000)); l.end(ms(1000)) }, time.Hour, 0)
+	// So is a client that takes its time; when it has sent all, the silence begins.
+	f(func(l *load) { l.begin(ms(0)); l.spare(); l.await(ms(1000)) }, 1250*time.Millisecond, 2)
+	f(func(l *load) { l.begin(ms(0)); l.begin(ms(0)); l.spare(); l.await(ms(1000)) }, 1250*time.Millisecond, 12)
+	f(func(l *load) { l.begin(ms(0)); l.spare(); l.await(ms(1000)); l.quit(ms(1000)) }, time.Hour, 0)
 }
 
 // Clients that give up on an endpoint that says nothing leave their weight behind, until it answers or some time has passed.

@@ -8,8 +8,9 @@ import (
 // load is what an endpoint has to do.
 type load struct {
 	inFlight atomic.Int64
-	// streaming are those in flight whose answer has begun and takes its time: that they do not end says nothing.
-	streaming atomic.Int64
+	// spared are those in flight that do not wait for the model server: their answer has begun and takes its time, or their client has
+	// more of the request to send. That they do not end says nothing.
+	spared atomic.Int64
 	// heard is when an exchange last ended or began to stream, or the first of those that are awaited began: watch time.
 	heard atomic.Int64
 	// forsaken are exchanges that were given up, by their clients or for their timeout, while nothing came back, as long as nothing
@@ -25,26 +26,28 @@ const silenceCounts = 250 * time.Millisecond
 const forsakenFor = 10 * time.Second
 
 func (l *load) begin(now int64) {
-	if l.inFlight.Add(1)-l.streaming.Load() == 1 && l.ghosts(now) == 0 {
+	l.awaitFrom(now, l.inFlight.Add(1)-l.spared.Load())
+}
+
+// spare says that an exchange in flight does not wait for the model server; await takes it back, before the exchange ends.
+func (l *load) spare() { l.spared.Add(1) }
+
+func (l *load) await(now int64) { l.awaitFrom(now, l.inFlight.Load()-l.spared.Add(-1)) }
+
+// awaitFrom counts silence from now on if the exchange that waits now is the only one.
+func (l *load) awaitFrom(now, awaited int64) {
+	if awaited == 1 && l.ghosts(now) == 0 {
 		l.heardFrom(now)
 	}
-}
-
-// stream says that the answer of an exchange in flight has begun; settle takes it back, before the exchange ends.
-func (l *load) stream(now int64) {
-	l.heardFrom(now)
-	l.streaming.Add(1)
-}
-
-func (l *load) settle(now int64) {
-	l.heardFrom(now)
-	l.streaming.Add(-1)
 }
 
 func (l *load) end(now int64) {
 	l.heardFrom(now)
 	l.inFlight.Add(-1)
 }
+
+// quit is end for an exchange that its client ended, while it was waited for.
+func (l *load) quit(int64) { l.inFlight.Add(-1) }
 
 // forsake is end for an exchange that was given up before a byte of an answer came.
 func (l *load) forsake(now int64) {
@@ -74,7 +77,7 @@ func (l *load) ghosts(now int64) int64 {
 // endpoint that hangs loses its share of the traffic before any timeout tells.
 func (l *load) aged(now int64) float64 {
 	n := l.inFlight.Load() + l.ghosts(now)
-	awaited := n - l.streaming.Load()
+	awaited := n - l.spared.Load()
 	if awaited <= 0 {
 		return float64(max(n, 0))
 	}
