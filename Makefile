@@ -27,6 +27,7 @@ test: setup vet race alloc ## everything: vet, unit and end-to-end tests with th
 
 setup:
 	@tools/setup.sh
+	@$(MAKE) --no-print-directory .bin/consul
 
 vet:
 	@tools/step.sh "go vet" go vet ./...

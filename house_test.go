@@ -17,7 +17,7 @@ const floors = `
 4  shadow control
 3  router rollout journal
 2  upstream monitor source
-1  health protocol drift config
+1  health protocol drift config source/consultest
 0  modeltest
 `
 
@@ -42,6 +42,7 @@ drift       :
 protocol    :
 health      :
 modeltest   :
+source/consultest :
 `
 
 // doors: thing outside (with all below its path) : the rooms that may import it. What is outside the standard library and not in
@@ -64,7 +65,7 @@ golang.org/x/image                      : protocol
 golang.org/x/sys                        : proxy upstream
 github.com/alecthomas/kong              : cmd/mlproxy
 github.com/tsenart/vegeta/v12           : bench/load bench/chaos
-net/http                                : admin health modeltest cmd/mlproxy bench/load bench/chaos
+net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos
 github.com/google/go-cmp                : tests
 github.com/santhosh-tekuri/jsonschema/v6 : tests
 go.uber.org/goleak                      : tests

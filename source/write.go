@@ -1,0 +1,105 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// MaxValue is the longest value that Put writes, in bytes: Consul takes transactions of 512 KiB, in base64.
+const MaxValue = 380 << 10
+
+// Put writes a key below the prefix if its index still is the one given; 0 = if it does not exist. It returns the new index.
+// Errors: ErrConflict, ErrTooLarge, ErrForbidden, ErrUnreachable.
+func (c *Consul) Put(ctx context.Context, key string, value []byte, index uint64) (uint64, error) {
+	return c.put(ctx, c.key(key), value, index)
+}
+
+// Delete removes a key below the prefix if its index still is the one given; 0 = whatever stands there. That nothing stands there is
+// no error. Errors: ErrConflict, ErrForbidden, ErrUnreachable.
+func (c *Consul) Delete(ctx context.Context, key string, index uint64) error {
+	return c.remove(ctx, c.key(key), index)
+}
+
+// Get reads a key below the prefix; false = nothing stands there. Errors: ErrForbidden, ErrUnreachable.
+func (c *Consul) Get(ctx context.Context, key string) (Pair, bool, error) {
+	ctx, cancel := c.briefly(ctx)
+	defer cancel()
+	pair, meta, err := c.client.KV().Get(c.key(key), new(api.QueryOptions).WithContext(ctx))
+	if err == nil {
+		err = believable(meta)
+	}
+	if err != nil || pair == nil {
+		return Pair{}, false, plain(err)
+	}
+	return Pair{Value: pair.Value, Index: pair.ModifyIndex}, true, nil
+}
+
+// List reads what stands below a part of the prefix ("overrides/"; "" = all), by name without the prefix. What the token may not read is
+// left out. Errors: ErrForbidden, ErrTooLarge, ErrUnreachable.
+func (c *Consul) List(ctx context.Context, prefix string) (map[string]Pair, error) {
+	list, err := c.list(ctx, c.key(prefix))
+	return pairs(list, c.key("")), err
+}
+
+func (c *Consul) list(ctx context.Context, prefix string) (api.KVPairs, error) {
+	ctx, cancel := c.briefly(ctx)
+	defer cancel()
+	list, meta, err := c.client.KV().List(prefix, new(api.QueryOptions).WithContext(ctx))
+	if err == nil {
+		err = believable(meta)
+	}
+	return list, plain(err)
+}
+
+func (c *Consul) put(ctx context.Context, key string, value []byte, index uint64) (uint64, error) {
+	done, err := c.transact(ctx, value, &api.KVTxnOp{Verb: api.KVCAS, Key: key, Value: value, Index: index})
+	if err != nil {
+		return 0, err
+	}
+	return done[0].KV.ModifyIndex, nil
+}
+
+func (c *Consul) remove(ctx context.Context, key string, index uint64) error {
+	op := &api.KVTxnOp{Verb: api.KVDeleteCAS, Key: key, Index: index}
+	if index == 0 {
+		op.Verb = api.KVDelete
+	}
+	_, err := c.transact(ctx, nil, op)
+	return err
+}
+
+// transact does all of the operations or none. value is what they write, for its size.
+func (c *Consul) transact(ctx context.Context, value []byte, ops ...*api.KVTxnOp) (api.TxnResults, error) {
+	if len(value) > MaxValue {
+		return nil, fmt.Errorf("%w: a value of %d bytes; Consul takes at most %d", ErrTooLarge, len(value), MaxValue)
+	}
+	list := make(api.TxnOps, 0, len(ops))
+	for _, op := range ops {
+		list = append(list, &api.TxnOp{KV: op})
+	}
+	ctx, cancel := c.briefly(ctx)
+	defer cancel()
+	ok, answer, _, err := c.client.Txn().Txn(list, new(api.QueryOptions).WithContext(ctx))
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !ok {
+		return nil, why(answer.Errors)
+	}
+	return answer.Results, nil
+}
+
+// why says what kept a transaction from being done.
+func why(faults api.TxnErrors) error {
+	kind, what := ErrConflict, "no reason given"
+	if len(faults) > 0 {
+		what = faults[0].What
+	}
+	if strings.Contains(what, "Permission denied") {
+		kind = ErrForbidden
+	}
+	return fmt.Errorf("%w (%s)", kind, what)
+}
