@@ -3,6 +3,7 @@
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 RATE     ?= 500
 DURATION ?= 10s
+FUZZTIME ?= 20s
 SOAK     ?= 1h
 
 # One static binary. The version comes from here, so Go need not ask git (which refuses a clone owned by someone else).
@@ -12,7 +13,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load chaos soak clean clean-tools fmt setup vet race alloc always
+.PHONY: help run build test lint load chaos soak clean clean-tools fmt setup vet race alloc fuzz always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ race:
 alloc:
 	@$(if $(ALLOC),tools/step.sh "go test -run Alloc (without the race detector)" go test -run Alloc $(ALLOC),\
 		echo "no allocation tests found: the hot path must have some (func TestAlloc...)" >&2; exit 1)
+
+fuzz: ## every fuzz target for a while, two at once: make fuzz FUZZTIME=20s
+	@tools/fuzz.sh $(FUZZTIME)
 
 lint: .bin/golangci-lint .bin/gofumpt ## format, vet, linters, and a tidy go.mod
 	@tools/lint.sh

@@ -62,7 +62,7 @@ func ours(host string, admin *config.Admin) bool {
 	ip, err := netip.ParseAddr(name)
 	isIP := err == nil
 	switch {
-	case name == "" || name == "localhost" || isIP && ip.IsLoopback():
+	case host == "" || name == "localhost" || isIP && ip.IsLoopback():
 		return true
 	case name == strings.ToLower(listen):
 		return true

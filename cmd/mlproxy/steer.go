@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -128,7 +129,7 @@ func weights(args []string) (config.Weights, error) {
 	for _, arg := range args {
 		pool, weight, found := strings.Cut(arg, "=")
 		w, err := strconv.ParseFloat(weight, 64)
-		if !found || pool == "" || err != nil {
+		if !found || pool == "" || err != nil || math.IsNaN(w) || math.IsInf(w, 0) {
 			return nil, fmt.Errorf("%q is no pool with a weight; write pool=weight, such as iris-canary=10", arg)
 		}
 		if _, twice := split[pool]; twice {
