@@ -72,6 +72,8 @@ func TestEveryRuleCanFail(t *testing.T) {
 	f("links", "README.md", "\n[x](docs/nothing.md)\n", "README.md:2: link to docs/nothing.md: there is no docs/nothing.md")
 	f("links", "README.md", "```\n[code](x)\n```\n[x](docs/index.md#nothing)\n", "README.md:4: link to docs/index.md#nothing: docs/index.md has no heading")
 	f("pages", "docs/lost.md", "# Lost\n", "docs/lost.md: not listed in docs/index.md")
+	f("named tests", "README.md", "Held by `TestNothing`.\n", "README.md:1: there is no test TestNothing in any file")
+	f("named tests", "README.md", "[x_test.go](config/x_test.go): `TestNothing`\n", "README.md:1: there is no test TestNothing in config/x_test.go")
 	f("architecture page", "docs/architecture.md", floors+arrows, `lacks the line "github.com/valyala/fasthttp`)
 	f("shown configs", "README.md", "Do so:\n\n```yaml\nversion: 1\nlisten: nowhere\nrouts: {}\n```\n", "README.md:4: the config that begins here is refused: README.md:")
 

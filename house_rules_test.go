@@ -2,6 +2,7 @@ package mlproxy_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -36,6 +37,7 @@ var rules = []rule{
 	{"function length", longFunctions},
 	{"links", deadLinks},
 	{"pages", orphanPages},
+	{"named tests", missingTests},
 	{"architecture page", stalePolicyPage},
 	{"shown configs", refusedConfigs},
 }
@@ -592,6 +594,42 @@ func orphanPages(_ *policy, h *house) (faults []string) {
 	}
 	slices.Sort(faults)
 	return faults
+}
+
+// A page names a test as `TestSomething`, and where it is by a link to its file before it on the same line.
+var namedTest = regexp.MustCompile("`(Test[A-Z]\\w*)`|\\]\\(([^()#]+_test\\.go)\\)")
+
+// missingTests finds the tests that pages rely on and that are not there.
+func missingTests(_ *policy, h *house) (faults []string) {
+	tests := h.tests()
+	for page, text := range h.pages {
+		for number, line := range prose(text) {
+			file := ""
+			for _, found := range namedTest.FindAllStringSubmatch(line, -1) {
+				name := found[1]
+				if name == "" {
+					file = path.Join(path.Dir(page), found[2])
+				} else if in := tests[name]; len(in) == 0 || file != "" && !slices.Contains(in, file) {
+					faults = append(faults, fmt.Sprintf("%s:%d: there is no test %s in %s; name the one that holds this", page, number+1, name, cmp.Or(file, "any file")))
+				}
+			}
+		}
+	}
+	slices.Sort(faults)
+	return faults
+}
+
+// tests are the files of each test, by its name.
+func (h *house) tests() map[string][]string {
+	in := map[string][]string{}
+	for _, s := range h.sources {
+		for _, d := range s.file.Decls {
+			if f, is := d.(*ast.FuncDecl); is && s.test && f.Recv == nil {
+				in[f.Name.Name] = append(in[f.Name.Name], s.path)
+			}
+		}
+	}
+	return in
 }
 
 // stalePolicyPage holds the page that explains the house to the tables that rule it.

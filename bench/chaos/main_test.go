@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,5 +56,31 @@ func TestRunWithoutProxy(t *testing.T) {
 	}
 	if !strings.Contains(said.String(), "/bin/false ended (exit status 1)") {
 		t.Error(said.String())
+	}
+}
+
+// Every scenario is explained, and none is promised anything by that is not there.
+func TestPages(t *testing.T) {
+	read := func(page string) string {
+		t.Helper()
+		text, err := os.ReadFile("../../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	explained := read("chaos.md")
+	for _, name := range names(scenarios) {
+		if base := strings.TrimSuffix(name, "-1mb"); !strings.Contains(explained, "`"+base+"`") {
+			t.Errorf("docs/chaos.md does not explain %s", name)
+		}
+	}
+	known := regexp.MustCompile("`([a-z0-9]+(-[a-z0-9]+)*)`")
+	_, faults, _ := strings.Cut(read("reliability.md"), "## Faults")
+	faults, _, _ = strings.Cut(faults, "## Shadow")
+	for _, m := range known.FindAllStringSubmatch(faults, -1) {
+		if !slices.Contains(names(scenarios), m[1]) {
+			t.Errorf("docs/reliability.md names a scenario %s, which is not there", m[1])
+		}
 	}
 }
