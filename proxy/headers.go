@@ -15,6 +15,12 @@ const (
 	shadowLine = "X-MLProxy-Shadow: true\r\n"
 )
 
+// What mlproxy says of an answer it alone says: no model server can pass for it.
+var (
+	poolName  = []byte("X-MLProxy-Pool")
+	errorName = []byte("X-MLProxy-Error")
+)
+
 // destination is where a request's head is written for.
 type destination struct {
 	pool      *router.Pool
@@ -154,7 +160,7 @@ func (x *exchange) dropsFromAnswer(f *upstream.Field) bool {
 	case upstream.RequestID:
 		return true
 	case upstream.MLProxy:
-		return bytes.EqualFold(f.Name, []byte("X-MLProxy-Pool"))
+		return bytes.EqualFold(f.Name, poolName) || bytes.EqualFold(f.Name, errorName)
 	}
 	return x.ans.Hop(f)
 }

@@ -20,7 +20,7 @@ func (x *exchange) match() bool {
 		return x.refuse(monitor.NoRoute, "no route matches this host, path, method and headers; see GET /api/v1/status on the admin listener")
 	}
 	x.route = x.found.Route
-	return x.found.NeedsModel || x.admit()
+	return x.found.NeedsModel || x.soleReading(nil, false) && x.admit()
 }
 
 const notServed = "CONNECT and TRACE are not served"

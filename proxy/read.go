@@ -155,5 +155,5 @@ func (x *exchange) matchModel() bool {
 	if x.route = x.found.Model(model); x.route == nil {
 		return x.refuse(monitor.NoRoute, "no route matches this host, path, method, headers and the body's model")
 	}
-	return x.admit()
+	return x.soleReading(model, true) && x.admit()
 }

@@ -71,7 +71,7 @@ func (x *exchange) finalHead(c *upstream.Conn) error {
 
 func (x *exchange) passInterim() error {
 	x.out.start(x.conn.wire)
-	x.out.buf = append(x.appendAnswer(x.out.buf), crlf...)
+	x.out.buf = append(appendVia(x.appendAnswer(x.out.buf), x.ans.Minor), crlf...)
 	x.conn.wire.WriteWithin(x.bodyIdle())
 	return x.out.flush()
 }

@@ -12,7 +12,7 @@ type Body struct {
 	left    int64 // of the body, or of the chunk
 	chunks  chunkState
 	limit   Limits
-	extra   int // bytes of chunk extensions and trailers so far
+	extra   int64 // bytes of chunk extensions and trailers so far, less what the data was worth
 	done    bool
 	trailer []byte // field lines, with their CRLFs
 }
@@ -23,7 +23,8 @@ var (
 	ErrChunk     = errors.New("the chunked framing is malformed")
 )
 
-// MaxChunkExtra bounds the chunk extensions and the trailers of one body, in bytes together.
+// MaxChunkExtra bounds the chunk extensions and the trailers of one body, in bytes together. Every chunk makes up for twice its
+// data, so that a stream with small extensions may go on without end, but not one of extensions alone.
 const MaxChunkExtra = 16 << 10
 
 // Start begins the body whose head is h, which must stay until the body ends: its Connection names trailers too.

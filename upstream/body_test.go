@@ -236,8 +236,9 @@ func TestChunkExtraIsBounded(t *testing.T) {
 	chunk := func(n int) string { return "1;" + strings.Repeat("x", n-1) + "\r\na\r\n" } // the CR counts
 	f(chunk(MaxChunkExtra-1)+"0\r\n\r\n", nil)
 	f(chunk(MaxChunkExtra+1)+"0\r\n\r\n", ErrChunk)
-	f(strings.Repeat(chunk(16), MaxChunkExtra/16-1)+"0\r\n\r\n", nil)
-	f(strings.Repeat(chunk(16), MaxChunkExtra/16+1)+"0\r\n\r\n", ErrChunk)
+	f(strings.Repeat(chunk(2), MaxChunkExtra)+"0\r\n\r\n", nil)
+	f(strings.Repeat(chunk(100), MaxChunkExtra/100)+"0\r\n\r\n", nil)
+	f(strings.Repeat(chunk(100), MaxChunkExtra/50)+"0\r\n\r\n", ErrChunk)
 	f("0\r\nA: "+strings.Repeat("x", MaxChunkExtra-10)+"\r\n\r\n", nil)
 	f("0\r\nA: "+strings.Repeat("x", MaxChunkExtra)+"\r\n\r\n", ErrChunk)
 	f("0\r\n"+strings.Repeat("A: b\r\n", MaxChunkExtra/5+1)+"\r\n", ErrChunk)

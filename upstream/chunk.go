@@ -53,6 +53,9 @@ func (b *Body) nextChunk(r *Reader) ([]byte, error) {
 			}
 			r.Skip(1)
 			b.left = b.chunks.size
+			if b.chunks.at == inData {
+				b.extra = max(0, b.extra-2*b.left)
+			}
 		}
 	}
 	return nil, nil
@@ -71,7 +74,7 @@ func (b *Body) chunkData(r *Reader) []byte {
 }
 
 // step takes one byte of framing; false: it may not stand there.
-func (s *chunkState) step(c byte, extra *int) bool {
+func (s *chunkState) step(c byte, extra *int64) bool {
 	switch s.at {
 	case inSize:
 		return s.sizeByte(c)
@@ -94,7 +97,7 @@ func (s *chunkState) step(c byte, extra *int) bool {
 }
 
 func (s *chunkState) sizeByte(c byte) bool {
-	if v, ok := hexDigit(c); ok {
+	if v, ok := HexDigit(c); ok {
 		s.size = s.size<<4 | v
 		s.digits++
 		return s.digits <= 15
@@ -131,7 +134,8 @@ func (s *chunkState) extensionByte(c byte) bool {
 	return true
 }
 
-func hexDigit(c byte) (int64, bool) {
+// HexDigit is the value of one hexadecimal digit.
+func HexDigit(c byte) (int64, bool) {
 	switch {
 	case digit(c):
 		return int64(c - '0'), true
@@ -147,12 +151,12 @@ func (b *Body) trailerLine(r *Reader) (end bool, err error) {
 		rest := r.Bytes()
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
-			if len(rest)+b.extra > MaxChunkExtra {
+			if int64(len(rest))+b.extra > MaxChunkExtra {
 				err = ErrChunk
 			}
 			return false, err
 		}
-		if b.extra += i; b.extra > MaxChunkExtra || i == 0 || rest[i-1] != '\r' {
+		if b.extra += int64(i); b.extra > MaxChunkExtra || i == 0 || rest[i-1] != '\r' {
 			return false, ErrChunk
 		}
 		r.Skip(i + 1)

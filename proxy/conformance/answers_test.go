@@ -209,7 +209,7 @@ func TestInterimAnswers(t *testing.T) {
 			s.send(get())
 			s.gets()
 			s.says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nlink: </b>\r\n\r\n")
-			s.seesHead(103, inOrder("Link: </a>", "link: </b>"))
+			s.seesHead(103, inOrder("Link: </a>", "link: </b>"), value("Via", "1.1 mlproxy"), lacks("X-Request-ID"))
 			s.says(ok)
 			s.sees(200, lacks("Link"))
 		}},

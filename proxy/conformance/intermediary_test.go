@@ -145,6 +145,11 @@ func TestForwarding(t *testing.T) {
 			sees:   []check{matches("X-MLProxy-Pool", `c\d+`)},
 		},
 		{
+			name: "X-MLProxy-Error of the model server", rfc: "DESIGN 6 Errors", send: get(), want: "503",
+			answer: "HTTP/1.1 503 Busy\r\nx-mlproxy-error: draining\r\nX-MLProxy-Other: theirs\r\nContent-Length: 0\r\n\r\n",
+			sees:   []check{lacks("X-MLProxy-Error"), has("X-MLProxy-Other: theirs")},
+		},
+		{
 			name: "Max-Forwards of GET", rfc: "RFC 9110 7.6.2", send: get("Max-Forwards: 0"), want: "200",
 			got: []check{has("Max-Forwards: 0")},
 		},

@@ -54,7 +54,7 @@ func requests(t *testing.T, w world, cases []request) {
 func (c *request) play(s *stage) {
 	s.t.Helper()
 	s.send(c.send)
-	if !strings.HasPrefix(c.want, "2") {
+	if !strings.HasPrefix(c.want, "2") && c.answer == "" {
 		s.refused(c.want, c.keeps, c.sees...)
 		s.getsNothing()
 		return
@@ -342,7 +342,7 @@ func TestRequestLine(t *testing.T) {
 
 		line("target with query", "RFC 9112 3.2.1", "GET /~v2/x?a=b&c=/?d HTTP/1.1", "200"),
 		line("target with empty query", "RFC 9112 3.2.1", "GET /~? HTTP/1.1", "200"),
-		line("target with encoded bytes", "RFC 9112 3.2.1", "GET /~%2e%2E/%00%zz HTTP/1.1", "200"),
+		line("target with encoded bytes", "RFC 9112 3.2.1", "GET /~%7euser/%C3%bc%2F%41?%2e%2E/%00%zz HTTP/1.1", "200"),
 		line("target with fragment", "RFC 9112 3.2.1", "GET /~#f HTTP/1.1", "400"),
 		line("target with space", "RFC 9112 3.2", "GET /~a b HTTP/1.1", "400"),
 		line("target with NUL", "RFC 9112 3.2", "GET /~\x00 HTTP/1.1", "400"),

@@ -286,6 +286,32 @@ func TestStreaming(t *testing.T) {
 			s.freed(goneWithin)
 			s.fence()
 		}},
+		{"an extension with every chunk, both ways", "RFC 9112 7.1.1", func(s *stage) {
+			signed := func(data string) string {
+				return fmt.Sprintf("%x;sig=%s\r\n%s\r\n", len(data), strings.Repeat("5", 32), data)
+			}
+			s.send(chunks(""))
+			s.getsHead()
+			s.says(chunkedHead)
+			s.seesHead(200)
+			const n = 2000 // 70 kB of extensions each way
+			all := strings.Repeat(event(1), n)
+			s.send(strings.Repeat(signed(event(1)), n))
+			s.getsPiece(all)
+			s.says(strings.Repeat(signed(event(1)), n))
+			s.seesPiece(all)
+			s.send("0\r\n\r\n")
+			s.getsEnd()
+			s.says("0\r\n\r\n")
+			s.seesEnd()
+		}},
+		{"extensions that are most of the body", "RELIABILITY 1", func(s *stage) {
+			s.send(chunks(""))
+			s.getsHead()
+			s.send(strings.Repeat("1;"+strings.Repeat("x", 200)+"\r\na\r\n", 200))
+			s.getsCut()
+			s.refused("400", false)
+		}},
 		{"with a request in the pipeline", departs, func(s *stage) {
 			s.send(get() + get("X-A: second"))
 			s.gets(lacks("X-A"))
