@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"mlproxy/config"
 	"mlproxy/control"
@@ -95,7 +98,7 @@ func (s *Server) reload(r *http.Request, c control.Change) (control.Revision, er
 	if now := s.Loop.Status().Number; c.If != 0 && c.If != now {
 		return control.Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", control.ErrStale, now, c.If)
 	}
-	err := s.Reload(r.Context())
+	err := s.Reload(r.Context(), c.Author, cmp.Or(c.Reason, "reload"))
 	if err == nil {
 		return s.Loop.Status().Revision, nil
 	}
@@ -186,9 +189,12 @@ func send(w http.ResponseWriter, revision control.Revision, kind string, text []
 
 // change is what a request says of the change it wants, besides its body.
 func change(r *http.Request, parameters []string) (control.Change, error) {
-	c := control.Change{Route: r.PathValue("route"), Author: author(r), Reason: strings.TrimSpace(r.Header.Get("X-Reason"))}
+	c := control.Change{Route: r.PathValue("route"), Author: author(r), Reason: reasonOf(r)}
 	if len(c.Reason) > longestReason {
 		return c, badRequest("X-Reason has %d bytes; %d at most", len(c.Reason), longestReason)
+	}
+	if strings.ContainsFunc(c.Reason, unprintable) {
+		return c, badRequest("X-Reason has characters that cannot be printed; write text in UTF-8")
 	}
 	if err := options(r, parameters); err != nil {
 		return c, err
@@ -207,6 +213,12 @@ func change(r *http.Request, parameters []string) (control.Change, error) {
 	c.If, err = ifMatch(r.Header.Values("If-Match"))
 	return c, err
 }
+
+// reasonOf is what the author of a request gives as the reason.
+func reasonOf(r *http.Request) string { return strings.TrimSpace(r.Header.Get("X-Reason")) }
+
+// unprintable says that a terminal might do something other than show c: a reason is shown to people for as long as it is kept.
+func unprintable(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }
 
 // options refuses query parameters that would otherwise be ignored.
 func options(r *http.Request, allowed []string) error {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"mlproxy/config"
 )
@@ -21,7 +22,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err := s.guard(r); err != nil {
 			p := problemOf(err)
-			s.Log.Warn("admin request refused", "method", r.Method, "path", r.URL.Path, "author", author(r), "status", p.Status, "error", p)
+			s.audit("admin request refused", r, p)
 			if p.Status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="mlproxy"`)
 			}
@@ -41,11 +42,19 @@ func (s *Server) guard(r *http.Request) error {
 	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) {
 		return forbidden("requests of the page %q are not taken; use mlproxy's own address", origin)
 	}
-	if changes(r) && admin.TokenFile != "" {
-		return authorize(r.Header.Get("Authorization"), admin.TokenFile)
+	if admin.TokenFile == "" || !changes(r) && !profiles(r) {
+		return nil
 	}
-	return nil
+	field := r.Header.Get("Authorization")
+	if field == "" {
+		return authorize(field, admin.TokenFile) // which is no guess
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return s.attempts.try(from.Addr(), time.Now(), func() error { return authorize(field, admin.TokenFile) })
 }
+
+// profiles says whether a request is for profiles, which cost time, and show what the program is at.
+func profiles(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/debug/") }
 
 func forbidden(format string, args ...any) *Problem {
 	return &Problem{Status: http.StatusForbidden, Reason: "forbidden", Detail: fmt.Sprintf(format, args...)}
@@ -108,7 +117,7 @@ func authorize(field, file string) error {
 	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 		return &Problem{
 			Status: http.StatusUnauthorized, Reason: "unauthorized",
-			Detail: "changes need the token: Authorization: Bearer <content of admin.token_file>, or --token-file",
+			Detail: "changes and profiles need the token: Authorization: Bearer <content of admin.token_file>, or --token-file",
 		}
 	}
 	return nil

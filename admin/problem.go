@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"mlproxy/config"
 	"mlproxy/control"
@@ -21,6 +23,8 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// Faults is everything that is wrong with a value or a config file, one line each.
 	Faults []string `json:"faults,omitempty"`
+
+	after time.Duration // for Retry-After; 0 = it is not said
 }
 
 // Error is the detail, followed by the faults.
@@ -32,6 +36,9 @@ func (p *Problem) write(w http.ResponseWriter) {
 	p.Title = http.StatusText(p.Status)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
+	if p.after > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((p.after+time.Second-1)/time.Second), 10))
+	}
 	w.WriteHeader(p.Status)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

@@ -90,7 +90,7 @@ func (s *Server) answer(place methods) http.HandlerFunc {
 		}
 		p := problemOf(err)
 		if changes(r) {
-			s.Log.Warn("change refused", "method", r.Method, "path", r.URL.Path, "author", author(r), "status", p.Status, "error", p)
+			s.audit("change refused", r, p)
 		}
 		p.write(w)
 	}

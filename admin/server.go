@@ -20,8 +20,8 @@ type Options struct {
 	Metrics prometheus.Gatherer
 	// Ready says why no traffic should be sent here now; nil when there is no reason.
 	Ready func() error
-	// Reload reads the config file again and returns what became of it.
-	Reload func(context.Context) error
+	// Reload reads the config file again, for an author with a reason, and returns what became of it.
+	Reload func(ctx context.Context, author, reason string) error
 	// Listen are the addresses bound, as status shows them.
 	Listen Listen
 	// Version is the program's.
@@ -50,7 +50,8 @@ type Revisions struct {
 // Server is the admin listener's HTTP server.
 type Server struct {
 	Options
-	http *http.Server
+	http     *http.Server
+	attempts attempts
 }
 
 // New makes a server; nothing is started.

@@ -11,10 +11,12 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,9 @@ type desk struct {
 	loop       *control.Loop
 	notReady   error
 	reloaded   error
-	log        *lockedBuffer
+	// reloadedFor says who asked for the last reload, and why.
+	reloadedFor string
+	log         *lockedBuffer
 }
 
 // lockedBuffer is a log that several goroutines write.
@@ -93,8 +97,11 @@ routes:
 	}
 	server := New(Options{
 		Loop: d.loop, Metrics: registry.Gatherer(), Version: "v9", Log: log,
-		Ready:  func() error { return d.notReady },
-		Reload: func(context.Context) error { return d.reloaded },
+		Ready: func() error { return d.notReady },
+		Reload: func(_ context.Context, author, reason string) error {
+			d.reloadedFor = author + ": " + reason
+			return d.reloaded
+		},
 		Listen: Listen{Data: []string{"127.0.0.1:8080"}, Admin: ln.Addr().String()},
 	})
 	ctx, stop := context.WithCancel(t.Context())
@@ -585,5 +592,94 @@ func TestToken(t *testing.T) {
 	f(500, "Authorization: Bearer ")
 	if strings.Contains(d.log.String(), "secret") || strings.Contains(d.log.String(), "another") {
 		t.Error("the log tells the token")
+	}
+}
+
+// Profiles cost time and show what the program is at: with a token they need it.
+func TestProfilesNeedTheToken(t *testing.T) {
+	d := open(t, "token_file: token")
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace", "/debug/pprof/cmdline"} {
+		d.expect(401, "unauthorized", "GET", path, "")
+	}
+	d.expect(200, "goroutine", "GET", "/debug/pprof/", "", "Authorization: Bearer secret")
+	d.expect(200, "", "GET", "/metrics", "")
+}
+
+// Who guesses is not listened to for a while, not even when right; others are.
+func TestGuessedTokens(t *testing.T) {
+	d := open(t, "token_file: token")
+	for range mostWrong {
+		d.expect(401, "", "PUT", splitPath, `{"a": 1, "b": 1}`, "Authorization: Bearer guess")
+	}
+	got := d.expect(429, "rate_limited", "PUT", splitPath, `{"a": 1, "b": 1}`, "Authorization: Bearer secret")
+	if after, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || after < 1 || after > 60 {
+		t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+	}
+	d.expect(200, "", "GET", "/api/v1/status", "")
+}
+
+func TestAttempts(t *testing.T) {
+	var a attempts
+	now := time.Unix(1e9, 0)
+	wrong := func() error { return &Problem{Status: http.StatusUnauthorized} }
+	f := func(from string, after time.Duration, do func() error, want int) {
+		t.Helper()
+		status := 0
+		if err := a.try(netip.MustParseAddr(from), now.Add(after), do); err != nil {
+			status = problemOf(err).Status
+		}
+		if status != want {
+			t.Errorf("%s after %v: %d, want %d", from, after, status, want)
+		}
+	}
+	right := func() error { return nil }
+	for range 2 * mostWrong {
+		f("192.0.2.1", 0, right, 0)
+	}
+	for range mostWrong {
+		f("192.0.2.1", time.Second, wrong, 401)
+		f("2001:db8::1", time.Second, wrong, 401)
+	}
+	f("192.0.2.1", wrongWithin-time.Second, right, 429)
+	f("2001:db8::2", wrongWithin-time.Second, right, 429)
+	f("192.0.2.2", wrongWithin-time.Second, right, 0)
+	f("192.0.2.1", wrongWithin+time.Second, wrong, 401)
+	for i := range uint32(3 * mostGuesses) {
+		_ = a.try(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now, wrong)
+	}
+	if len(a.wrong) > mostGuesses {
+		t.Errorf("%d addresses are remembered", len(a.wrong))
+	}
+}
+
+// What is refused is logged with all that an audit asks for, and nobody can write a line of their own.
+func TestRefusalsAreAudited(t *testing.T) {
+	d := open(t, "token_file: token")
+	f := func(part string, status int, method, path, body string, headers ...string) {
+		t.Helper()
+		before := len(d.log.String())
+		d.expect(status, "", method, path, body, headers...)
+		line := d.log.String()[before:]
+		for _, part := range []string{"audit=true", "author=127.0.0.1", "method=" + method, "revision=", fmt.Sprintf("status=%d", status), part} {
+			if !strings.Contains(line, part) {
+				t.Errorf("%s %s: %q is not in %s", method, path, part, line)
+			}
+		}
+		if strings.Count(line, "\n") != 1 {
+			t.Errorf("%s %s is logged as %q", method, path, line)
+		}
+	}
+	const token = "Authorization: Bearer secret"
+	f("reason=because", 401, "PUT", splitPath, `{"a": 1, "b": 1}`, "X-Reason: because")
+	f("path=", 403, "GET", "/api/v1/status", "", "Host: evil.example")
+	f(`reason="x=1 audit=false"`, 422, "PUT", splitPath, `{"a": 1}`, token, "X-Reason: x=1 audit=false")
+	f("", 412, "PUT", splitPath, `{"a": 1, "b": 1}`, token, "If-Match: \"99\"")
+	f("", 404, "POST", "/api/v1/routes/none/rollback", "", token)
+	f("", 400, "PUT", splitPath, `{"a": 1, "b": 1}`, token, "X-Reason: \u009b2J")
+	f("", 400, "PUT", splitPath, `{"a": 1, "b": 1}`, token, "X-Reason: \u202eevil")
+	f("", 413, "PUT", splitPath, `{"a": 1`+strings.Repeat(" ", maxBody)+"}", token)
+	d.expect(200, "", "POST", "/-/reload", "", token, "X-Reason: new keys")
+	if d.reloadedFor != "127.0.0.1: new keys" {
+		t.Errorf("reloaded for %q", d.reloadedFor)
 	}
 }

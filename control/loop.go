@@ -32,6 +32,9 @@ type Loop struct {
 	beside  sync.WaitGroup // of what Run has started
 }
 
+// audited marks the lines of the log that an audit looks for: changes, made or refused.
+var audited = slog.Bool("audit", true)
+
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
 	return &Loop{
@@ -98,8 +101,8 @@ func (l *Loop) reload(u *source.Update) error {
 	now.reload = Reload{At: time.Now(), Faults: list(err)}
 	l.state.Store(&now)
 	l.estate.Registry.ConfigRefused(now.reload.At)
-	l.log.Error("config refused, keeping revision", "revision", now.revision.Number, "origin", u.Origin, "reason", u.Reason,
-		"faults", now.reload.Faults)
+	l.log.Error("config refused, keeping revision", "revision", now.revision.Number, "origin", u.Origin, "author", u.Author, "reason", u.Reason,
+		"faults", now.reload.Faults, audited)
 	return err
 }
 
@@ -117,7 +120,7 @@ func (l *Loop) file(now *state, u *source.Update) error {
 	if err := l.settle(now, next); err != nil {
 		return err
 	}
-	if err := l.apply(next, Revision{Origin: u.Origin, Reason: u.Reason}, l.tryKeep); err != nil {
+	if err := l.apply(next, Revision{Origin: u.Origin, Author: u.Author, Reason: u.Reason}, l.tryKeep); err != nil {
 		return err
 	}
 	for _, m := range masks {
@@ -135,7 +138,7 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 		return err
 	}
 	if next.table != nil && same(next.table.Config(), merged) {
-		return l.unchanged(next, wanted, keep)
+		return l.unchanged(next, wanted, by, keep)
 	}
 	table, err := router.Compile(merged, l.estate)
 	if err != nil {
@@ -152,12 +155,12 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	next.became(table, wanted, by)
 	l.state.Store(next)
 	l.announce(next)
-	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes)...)
+	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited)...)
 	return nil
 }
 
 // unchanged records what was said without swapping anything: the same config is already in force.
-func (l *Loop) unchanged(next *state, wanted *config.Config, keep func(*state) error) error {
+func (l *Loop) unchanged(next *state, wanted *config.Config, by Revision, keep func(*state) error) error {
 	if err := keep(next); err != nil {
 		return err
 	}
@@ -165,7 +168,8 @@ func (l *Loop) unchanged(next *state, wanted *config.Config, keep func(*state) e
 	next.wanted = wanted
 	l.state.Store(next)
 	l.announce(next)
-	l.log.Info("config unchanged, keeping revision", "revision", next.revision.Number)
+	by.Number, by.Digest = next.revision.Number, next.revision.Digest
+	l.log.Info("config unchanged, keeping revision", append(by.attributes(), audited)...)
 	return nil
 }
 

@@ -16,7 +16,7 @@ type Revision struct {
 	Applied time.Time `json:"applied"`
 	// Origin is the layer whose word brought it about: "file" or "operator".
 	Origin string `json:"origin"`
-	// Author is who an operator's change came from; empty for the file.
+	// Author is who an operator's change, or the wish to read the file again, came from; else empty.
 	Author string `json:"author,omitempty"`
 	// Reason is what the author gave as the reason, or why the file was read.
 	Reason string `json:"reason,omitempty"`

@@ -31,7 +31,7 @@ type File struct {
 	path    string
 	beside  []string     // files that the config was read from as well, when it was last right
 	log     *slog.Logger // Watch's
-	reloads chan chan<- error
+	reloads chan asked
 	stopped chan struct{}     // closed when Watch has ended
 	seen    [sha256.Size]byte // what was last emitted; touched by Read before Watch, then by Watch alone
 	now     watched
@@ -45,7 +45,7 @@ type watched struct {
 
 // NewFile makes a source of the config file at path. Nothing is read yet.
 func NewFile(path string) *File {
-	return &File{path: filepath.Clean(path), reloads: make(chan chan<- error), stopped: make(chan struct{})}
+	return &File{path: filepath.Clean(path), reloads: make(chan asked), stopped: make(chan struct{})}
 }
 
 // Read is the first update, made without watching. It must not be called while Watch runs.
@@ -55,11 +55,18 @@ func (f *File) Read() Update {
 	return u
 }
 
-// Reload reads the file even if nothing seems to have changed, and returns what became of it once control has decided.
-func (f *File) Reload(ctx context.Context) error {
+// asked is a reload that somebody waits for.
+type asked struct {
+	author, reason string
+	outcome        chan<- error
+}
+
+// Reload reads the file even if nothing seems to have changed, and returns what became of it once control has decided. Author is who asks,
+// if that is known, and reason why, for those who read of it later.
+func (f *File) Reload(ctx context.Context, author, reason string) error {
 	outcome := make(chan error, 1)
 	select {
-	case f.reloads <- outcome:
+	case f.reloads <- asked{author, reason, outcome}:
 	case <-f.stopped:
 		return ErrStopped
 	case <-ctx.Done():
@@ -114,8 +121,8 @@ func (f *File) watch(ctx context.Context, w ears, emit func(Update)) error {
 			f.follow(w)
 			f.emitChange(emit)
 			f.follow(w) // files that the config names now
-		case outcome := <-f.reloads:
-			f.emitReload(emit, outcome)
+		case a := <-f.reloads:
+			f.emitReload(emit, a)
 		}
 	}
 }
@@ -166,10 +173,10 @@ func (f *File) emitChange(emit func(Update)) {
 	emit(u)
 }
 
-func (f *File) emitReload(emit func(Update), outcome chan<- error) {
-	u, sum := f.read("reload")
+func (f *File) emitReload(emit func(Update), a asked) {
+	u, sum := f.read(a.reason)
 	f.seen = sum
-	u.Outcome = outcome
+	u.Author, u.Outcome = a.author, a.outcome
 	emit(u)
 }
 

@@ -179,17 +179,17 @@ func TestReloadReturnsTheOutcome(t *testing.T) {
 		b.pass(time.Second)
 		go func() {
 			u := <-b.updates
-			if u.Reason != "reload" || port(u) != "http://127.0.0.1:1" {
+			if u.Reason != "reload" || u.Author != "somebody" || port(u) != "http://127.0.0.1:1" {
 				b.Errorf("reload emitted %+v", u)
 			}
 			u.Done(refused)
 		}()
-		if err := b.file.Reload(b.Context()); !errors.Is(err, refused) {
+		if err := b.file.Reload(b.Context(), "somebody", "reload"); !errors.Is(err, refused) {
 			b.Errorf("outcome %v, want %v", err, refused)
 		}
 		ctx, cancel := context.WithCancel(b.Context())
 		cancel()
-		if err := b.file.Reload(ctx); !errors.Is(err, context.Canceled) {
+		if err := b.file.Reload(ctx, "", "reload"); !errors.Is(err, context.Canceled) {
 			b.Errorf("a reload nobody waits for: %v", err)
 		}
 	})
@@ -204,7 +204,7 @@ func TestReloadEndsWithWatch(t *testing.T) {
 	if err := f.Watch(ctx, quietLog(), func(Update) {}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Reload(t.Context()); !errors.Is(err, ErrStopped) {
+	if err := f.Reload(t.Context(), "", "reload"); !errors.Is(err, ErrStopped) {
 		t.Errorf("got %v, want %v", err, ErrStopped)
 	}
 }

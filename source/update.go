@@ -6,8 +6,10 @@ import "mlproxy/config"
 type Update struct {
 	// Origin names the layer: "file".
 	Origin string
-	// Reason says in a word or two why the origin speaks now: "start", "file changed", "reload".
+	// Reason says in a word or two why the origin speaks now: "start", "file changed", "SIGHUP", "reload", or what Author says.
 	Reason string
+	// Author is who asked for it; empty when nobody did, or who is not known.
+	Author string
 	// Config is nil when Err is set.
 	Config *config.Config
 	// Err is a config.Faults for bad content, else why nothing could be read.

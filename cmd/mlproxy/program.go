@@ -207,8 +207,8 @@ func (p *program) ready() error {
 }
 
 // reload reads the config file now and returns what became of it.
-func (p *program) reload(ctx context.Context) error {
-	err := p.file.Reload(ctx)
+func (p *program) reload(ctx context.Context, author, reason string) error {
+	err := p.file.Reload(ctx, author, reason)
 	if errors.Is(err, source.ErrStopped) {
 		return control.ErrStopped
 	}
@@ -217,6 +217,6 @@ func (p *program) reload(ctx context.Context) error {
 
 // reloadQuietly is a reload whose outcome only the log tells, as the loop does anyhow.
 func (p *program) reloadQuietly() error {
-	_ = p.reload(context.Background())
+	_ = p.reload(context.Background(), "", "SIGHUP")
 	return nil
 }
