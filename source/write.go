@@ -20,7 +20,8 @@ func (c *Consul) Put(ctx context.Context, key string, value []byte, index uint64
 // Delete removes a key below the prefix if its index still is the one given; 0 = whatever stands there. That nothing stands there is
 // no error. Errors: ErrConflict, ErrForbidden, ErrUnreachable.
 func (c *Consul) Delete(ctx context.Context, key string, index uint64) error {
-	return c.remove(ctx, c.key(key), index)
+	_, err := c.transact(ctx, nil, deletion(c.key(key), index))
+	return err
 }
 
 // Get reads a key below the prefix; false = nothing stands there. Errors: ErrForbidden, ErrUnreachable.
@@ -62,13 +63,11 @@ func (c *Consul) put(ctx context.Context, key string, value []byte, index uint64
 	return done[0].KV.ModifyIndex, nil
 }
 
-func (c *Consul) remove(ctx context.Context, key string, index uint64) error {
-	op := &api.KVTxnOp{Verb: api.KVDeleteCAS, Key: key, Index: index}
+func deletion(key string, index uint64) *api.KVTxnOp {
 	if index == 0 {
-		op.Verb = api.KVDelete
+		return &api.KVTxnOp{Verb: api.KVDelete, Key: key}
 	}
-	_, err := c.transact(ctx, nil, op)
-	return err
+	return &api.KVTxnOp{Verb: api.KVDeleteCAS, Key: key, Index: index}
 }
 
 // transact does all of the operations or none. value is what they write, for its size.
@@ -87,19 +86,22 @@ func (c *Consul) transact(ctx context.Context, value []byte, ops ...*api.KVTxnOp
 		return nil, plain(err)
 	}
 	if !ok {
-		return nil, why(answer.Errors)
+		return nil, why(ops, answer.Errors)
 	}
 	return answer.Results, nil
 }
 
 // why says what kept a transaction from being done.
-func why(faults api.TxnErrors) error {
-	kind, what := ErrConflict, "no reason given"
-	if len(faults) > 0 {
-		what = faults[0].What
+func why(ops []*api.KVTxnOp, faults api.TxnErrors) error {
+	if len(faults) == 0 {
+		return ErrConflict
 	}
-	if strings.Contains(what, "Permission denied") {
+	kind, first := ErrConflict, faults[0]
+	switch {
+	case strings.Contains(first.What, "Permission denied"):
 		kind = ErrForbidden
+	case first.OpIndex < len(ops) && ops[first.OpIndex].Verb == api.KVCheckSession:
+		kind = ErrNotLeader
 	}
-	return fmt.Errorf("%w (%s)", kind, what)
+	return fmt.Errorf("%w (%s)", kind, first.What)
 }
