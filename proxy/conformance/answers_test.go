@@ -182,6 +182,50 @@ func TestAnswers(t *testing.T) {
 		},
 		{name: "a long head", rfc: "RELIABILITY 3", says: body("X-A: "+strings.Repeat("x", 60<<10)+"\r\nContent-Length: 2\r\n") + "ok", sees: []check{bodyIs("ok")}},
 		{name: "many fields", rfc: "RELIABILITY 3", says: body(strings.Repeat("X-A: b\r\n", 250)+"Content-Length: 2\r\n") + "ok", sees: []check{bodyIs("ok")}},
+		{name: "many cookies", rfc: "RFC 6265 3", says: body(strings.Repeat("Set-Cookie: a=b; Path=/\r\n", 100)+"Content-Length: 2\r\n") + "ok", sees: []check{
+			{headChecks, func(m *message, _ *stage) string {
+				if n := len(m.values("Set-Cookie")); n != 100 {
+					return fmt.Sprintf("%d cookies of 100", n)
+				}
+				return ""
+			}},
+		}},
+		{name: "empty values", rfc: "RFC 9110 5.5", says: body("X-A:\r\nX-B: \r\nContent-Length: 0\r\n"), sees: []check{has("X-A:"), has("X-B: ")}},
+		{name: "205 with a body", rfc: "RFC 9112 6.3", says: "HTTP/1.1 205 Reset\r\nContent-Length: 2\r\n\r\nok", status: 205, sees: []check{bodyIs("ok")}},
+		{
+			name: "206 with a range", rfc: "RFC 9110 14.4", says: "HTTP/1.1 206 Part\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nok", status: 206,
+			sees: []check{has("Content-Range: bytes 0-1/9"), bodyIs("ok")},
+		},
+		{
+			name: "304 with chunks", rfc: "RFC 9112 6.1", says: "HTTP/1.1 304 Not\r\nTransfer-Encoding: chunked\r\n\r\n", status: 304,
+			sees: []check{lacks("Transfer-Encoding")},
+		},
+		{name: "HEAD of 204", rfc: "RFC 9110 9.3.2", ask: head, says: "HTTP/1.1 204 No\r\n\r\n", status: 204},
+		{
+			name: "HEAD and close", rfc: "RFC 9110 9.3.2", ask: head, says: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\n",
+			sees: []check{value("Content-Length", "7")}, spoilt: true,
+		},
+		{
+			name: "HEAD of HTTP/1.0", rfc: "RFC 9110 9.3.2", ask: head, says: "HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\n",
+			sees: []check{value("Content-Length", "7")}, spoilt: true,
+		},
+		{
+			name: "chunk sizes in capitals and with zeros", rfc: "RFC 9112 7.1", says: body("Transfer-Encoding: chunked\r\n") + "000A\r\n0123456789\r\n0000\r\n\r\n",
+			sees: []check{bodyIs("0123456789")},
+		},
+		{
+			name: "a chunk for every byte", rfc: "RFC 9112 7.1", says: body("Transfer-Encoding: chunked\r\n") + strings.Repeat("1\r\nx\r\n", 5000) + "0\r\n\r\n",
+			sees: []check{bodyIs(strings.Repeat("x", 5000))},
+		},
+		{
+			name: "a body that looks like chunks", rfc: "RFC 9112 6.3", says: body("Content-Length: 12\r\n") + "2\r\nok\r\n0\r\n\r\n"[:12],
+			sees: []check{bodyIs("2\r\nok\r\n0\r\n\r\n"[:12])},
+		},
+		{name: "a body that looks like an answer", rfc: "RFC 9112 6.3", says: body(fmt.Sprintf("Content-Length: %d\r\n", len(ok))) + ok, sees: []check{bodyIs(ok)}},
+		{
+			name: "103 of a long head", rfc: "RFC 9110 15.2", says: "HTTP/1.1 102 X\r\nX-A: " + strings.Repeat("x", 60<<10) + "\r\n\r\n" + ok,
+			ask: "GET /~ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", sees: []check{bodyIs("ok")},
+		},
 		{name: "no phrase", rfc: "RFC 9112 4", says: "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", sees: []check{first("HTTP/1.1 200 ")}},
 		{
 			name: "no phrase, no space", rfc: "RFC 9112 4", says: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
@@ -250,6 +294,51 @@ func TestInterimAnswers(t *testing.T) {
 			s.says(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000))
 			s.seesProblem(502, "upstream_invalid")
 		}},
+		{"passed on without end", "RELIABILITY 1", func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 1000))
+			for range 1000 {
+				m, err := s.c.readHead(false, false)
+				if err != nil {
+					s.fail("%v", err)
+				}
+				if m.status() == 103 {
+					continue
+				}
+				if m.status() != 502 || m.value("X-MLProxy-Error") != "upstream_invalid" {
+					s.fail("the client sees %q", m.first)
+				}
+				return
+			}
+			s.fail("a thousand interim answers were passed on")
+		}},
+		{"a head too long", "RELIABILITY 1", func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 103 Early Hints\r\nLink: " + strings.Repeat("x", 70<<10) + "\r\n\r\n" + ok)
+			s.seesProblem(502, "upstream_invalid")
+		}},
+		{"close of one of them", "RFC 9112 9.6", func(s *stage) {
+			n := s.warm()
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n" + ok)
+			s.seesHead(103, lacks("Connection"))
+			s.sees(200, lacks("Connection"))
+			s.send(get())
+			if s.gets().number != n {
+				s.fail("another connection was made")
+			}
+			s.says(ok)
+			s.sees(200)
+		}},
+		{"with a bad framing of its own", "RFC 9112 6.3", func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + ok)
+			s.seesProblem(502, "upstream_invalid")
+		}},
 		{"101 that nobody asked for", "RFC 9110 15.2.2", func(s *stage) {
 			s.send(get())
 			s.gets()
@@ -289,7 +378,23 @@ func TestInvalidAnswers(t *testing.T) {
 		return bad(name, rfc, "HTTP/1.1 200 OK\r\n"+lines+"\r\n\r\n"+body)
 	}
 	const line, syntax, te, cl = "RFC 9112 4", "RFC 9112 5", "RFC 9112 6.1", "RFC 9112 6.3"
+	// toHead is an answer to HEAD: though it has no body, its head must say of one what can be read.
+	toHead := func(name, rfc, lines string) play {
+		return play{"HEAD, " + name, rfc, func(s *stage) {
+			s.send(strings.Replace(get(), "GET", "HEAD", 1))
+			s.gets()
+			s.says("HTTP/1.1 200 OK\r\n" + lines + "\r\n\r\n")
+			s.sees(502, value("X-MLProxy-Error", "upstream_invalid"))
+			s.freed(patience)
+		}}
+	}
 	plays(t, world{}, []play{
+		toHead("length and chunked", te, "Content-Length: 2\r\nTransfer-Encoding: chunked"),
+		toHead("length twice", cl, "Content-Length: 2\r\nContent-Length: 3"),
+		toHead("length minus", cl, "Content-Length: -2"),
+		toHead("unknown coding", te, "Transfer-Encoding: gzip"),
+		bad("204 with length and chunked", te, "HTTP/1.1 204 No\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		bad("304 with two lengths", cl, "HTTP/1.1 304 Not\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
 		bad("garbage", line, "hello, world\r\n\r\n"),
 		bad("binary", line, "\x00\x00\x12\x04\x00\r\n\r\n"),
 		bad("no status line", line, "\r\n\r\n"),
@@ -402,6 +507,8 @@ func TestBrokenAnswers(t *testing.T) {
 		broken("chunks, bad trailer", byChunks+"2\r\nhe\r\n0\r\n", "he", says("X A: b\r\n\r\n")),
 		broken("chunks, trailers without end", byChunks+"2\r\nhe\r\n0\r\n", "he", says(strings.Repeat("X-A: b\r\n", 4000))),
 		broken("chunks, extension without end", byChunks+"2\r\nhe\r\n", "he", says("2;"+strings.Repeat("x", 40<<10))),
+		broken("length beyond all memory, closed", "HTTP/1.1 200 OK\r\nContent-Length: 100000000000000000\r\n\r\nhe", "he", (*stage).hangsUp),
+		broken("chunk beyond all memory, closed", byChunks+"ffffffffffffff\r\nhe", "he", (*stage).hangsUp),
 		broken("until close, reset", "HTTP/1.1 200 OK\r\n\r\nhe", "he", (*stage).resets),
 		{"until close", "RFC 9112 6.3", func(s *stage) {
 			s.send(get())

@@ -61,6 +61,29 @@ func TestHopByHop(t *testing.T) {
 		gone("nominated in two fields", l("Connection: X-A", "X-A: b", "Connection: X-B", "X-B: c"), "X-A", "X-B"),
 		gone("nominated after its field", l("X-A: b", "Connection: X-A"), "X-A"),
 		gone("nominated, several of a name", l("Connection: X-A", "X-A: b", "x-a: c"), "X-A"),
+		gone("nominated Content-Type", l("Connection: Content-Type", "Content-Type: x/y"), "Content-Type"),
+		gone("nominated Cache-Control", l("Connection: cache-control", "Cache-Control: no-store"), "Cache-Control"),
+		gone("nominated Proxy-Authenticate", l("Connection: Proxy-Authenticate", "Proxy-Authenticate: x"), "Proxy-Authenticate"),
+		gone("nominated Sec-WebSocket-Key", l("Connection: Sec-WebSocket-Key", "Sec-WebSocket-Key: x"), "Sec-WebSocket-Key"),
+		gone("nominated Max-Forwards", l("Connection: Max-Forwards", "Max-Forwards: 3"), "Max-Forwards"),
+		gone("nominated traceparent", l("Connection: traceparent", "traceparent: 00-x"), "traceparent"),
+		gone("nominated but absent", l("Connection: X-Absent"), "Connection"),
+		gone("nominated Expect", l("Connection: Expect", "Expect: 100-continue"), "Expect"),
+		gone("empty Connection", l("Connection:"), "Connection"),
+		gone("Connection of commas", l("Connection: ,, ,"), "Connection"),
+		gone("nominates itself", l("Connection: Connection"), "Connection"),
+		gone("several of one hop", l("Keep-Alive: a", "keep-alive: b", "TE: trailers", "te: gzip", "Proxy-Connection: c"), "Keep-Alive", "TE", "Proxy-Connection"),
+		gone("Trailer of a request without chunks", l("Trailer: X-A", "Content-Length: 0"), "Trailer"),
+		stays("nominated Authorization", l("Connection: Authorization", "Authorization: Bearer x"), "Authorization: Bearer x"),
+		stays("nominated Cookie", l("Connection: cookie", "Cookie: a=b"), "Cookie: a=b"),
+		stays("nominated Host", l("Connection: HOST, close"), "Host: a.example"),
+		stays("names in quotes are none", l("Connection: \"X-A\"", "X-A: b"), "X-A: b"),
+		stays("Proxy-Authenticate", l("Proxy-Authenticate: x"), "Proxy-Authenticate: x"),
+		stays("duplicate Content-Type", l("Content-Type: a/b", "content-type: c/d"), "Content-Type: a/b", "content-type: c/d"),
+		stays("duplicate Authorization", l("Authorization: a", "Authorization: b"), "Authorization: a", "Authorization: b"),
+		stays("what only looks like one hop's", l("Connection-X: a", "X-Connection: b", "Upgrade-Insecure-Requests: 1", "TEX: c"),
+			"Connection-X: a", "X-Connection: b", "Upgrade-Insecure-Requests: 1", "TEX: c"),
+		stays("conditions and ranges", l("If-None-Match: \"x\"", "Range: bytes=0-1", "If-Range: \"x\""), "If-None-Match: \"x\"", "Range: bytes=0-1", "If-Range: \"x\""),
 		stays("nominated is not a prefix", l("Connection: X-A", "X-AB: c", "X: d"), "X-AB: c", "X: d"),
 		stays("not nominated beside", l("Connection: X-A", "X-A: b", "Accept: c"), "Accept: c"),
 		stays("traceparent", l("traceparent: 00-x"), "traceparent: 00-x"),
@@ -81,6 +104,13 @@ func TestHopByHop(t *testing.T) {
 		answers("answer close stays with the hop", "Connection: close\r\n", lacks("Connection")),
 		answers("answer nominates Content-Length", "Connection: Content-Length\r\n", framed(length), bodyIs("ok")),
 		answers("answer nominates Via", "Connection: Via\r\nVia: 1.1 there\r\n", lacks("Connection")),
+		answers("answer nominates Set-Cookie", "Connection: Set-Cookie\r\nSet-Cookie: a\r\nX-B: c\r\n", lacks("Connection"), has("X-B: c")),
+		answers("answer TE and Trailer", "TE: trailers\r\nTrailer: X-A\r\n", lacks("TE", "Trailer")),
+		answers("answer Proxy-Authorization", "Proxy-Authorization: x\r\n", lacks("Proxy-Authorization")),
+		answers("answer Connection twice", "Connection: X-A\r\nconnection: X-B\r\nX-A: 1\r\nX-B: 2\r\n", lacks("Connection", "X-A", "X-B")),
+		answers("answer HTTP2-Settings and Alt-Svc pass", "Alt-Svc: h2=\":1\"\r\n", has("Alt-Svc: h2=\":1\"")),
+		answers("answer WWW-Authenticate passes, twice", "WWW-Authenticate: Basic\r\nWWW-Authenticate: Digest\r\n",
+			inOrder("WWW-Authenticate: Basic", "WWW-Authenticate: Digest")),
 		answers("answer Proxy-Authenticate passes", "Proxy-Authenticate: Basic\r\n", has("Proxy-Authenticate: Basic")),
 	})
 }
@@ -341,6 +371,53 @@ func TestExpect(t *testing.T) {
 			s.send("hello")
 			s.gets()
 			s.says("HTTP/1.1 100 Continue\r\n\r\n" + ok)
+			s.sees(200)
+		}},
+		{"client leaves after the 100", "RELIABILITY 3", func(s *stage) {
+			s.send(head("Expect: 100-continue", "Content-Length: 5"))
+			s.seesHead(100)
+			s.send("hel")
+			s.leaves()
+			s.getsNothing()
+		}},
+		{"large body whose client leaves after the 100", "RELIABILITY 3", func(s *stage) {
+			s.send(head("Expect: 100-continue", "Content-Length: 100000"))
+			s.seesHead(100)
+			s.getsHead(lacks("Expect"))
+			s.send("hel")
+			s.leaves()
+			s.getsCut()
+		}},
+		{"large body and no model server", rfc, func(s *stage) {
+			_ = s.model.Close()
+			s.send(head("Expect: 100-continue", "Content-Length: 100000"))
+			s.refusedBy("upstream_connect", 502)
+		}},
+		{"early refusal by the model server", rfc, func(s *stage) {
+			s.send(head("Expect: 100-continue", "Content-Length: 100000"))
+			s.seesHead(100)
+			s.getsHead()
+			s.says("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+			s.sees(413, has("Connection: close"))
+		}},
+		{"asked twice in a row", rfc, func(s *stage) {
+			for range 2 {
+				asked(head("Expect: 100-continue", "Content-Length: 5"), "hello")(s)
+			}
+		}},
+		{"two fields of the same", rfc, asked(head("Expect: 100-continue", "expect: 100-continue", "Content-Length: 5"), "hello")},
+		{"chunks malformed after the 100", "RFC 9112 7.1", func(s *stage) {
+			s.send(head("Expect: 100-continue", "Transfer-Encoding: chunked"))
+			s.seesHead(100)
+			s.send("z\r\n")
+			s.getsHead()
+			s.getsCut()
+			s.refused("400", false)
+		}},
+		{"of a body of no bytes", rfc, func(s *stage) {
+			s.send(head("Expect: 100-continue", "Content-Length: 0"))
+			s.gets(lacks("Expect"), bodyIs(""))
+			s.says(ok)
 			s.sees(200)
 		}},
 		{"large body", rfc, func(s *stage) {
@@ -616,6 +693,16 @@ func TestProblems(t *testing.T) {
 			s.refused("504", true, value("X-MLProxy-Error", "upstream_timeout"))
 			s.freed(patience)
 		}},
+		{"model server does nothing but hint", "DESIGN 5 timeout", func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 5))
+			for range 5 {
+				s.seesHead(103)
+			}
+			s.refused("504", true)
+			s.freed(patience)
+		}},
 		{"no connection", "DESIGN 6 Errors", func(s *stage) {
 			_ = s.model.Close()
 			s.send(get())
@@ -643,6 +730,13 @@ func TestProblems(t *testing.T) {
 			s.seesClosed()
 		}},
 	})
+}
+
+// refusedBy waits for an error of the proxy that ends the connection.
+func (s *stage) refusedBy(reason string, status int) {
+	s.t.Helper()
+	s.sees(status, append(problem(reason), has("Connection: close"))...)
+	s.seesClosed()
 }
 
 // seesProblem waits for an error of the proxy after which the connection goes on.

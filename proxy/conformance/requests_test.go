@@ -343,6 +343,15 @@ func TestRequestLine(t *testing.T) {
 		line("target with query", "RFC 9112 3.2.1", "GET /~v2/x?a=b&c=/?d HTTP/1.1", "200"),
 		line("target with empty query", "RFC 9112 3.2.1", "GET /~? HTTP/1.1", "200"),
 		line("target with encoded bytes", "RFC 9112 3.2.1", "GET /~%7euser/%C3%bc%2F%41?%2e%2E/%00%zz HTTP/1.1", "200"),
+		line("target with odd bytes that print", "RFC 9112 3.2.1", "GET /~!$&'()*+,=:@[]{}|^`\"<>?\\/;{}%00%zz HTTP/1.1", "200"),
+		line("target of 4,000 bytes", "RFC 9112 3", "GET /~"+strings.Repeat("x", 4000)+" HTTP/1.1", "200"),
+		line("query of 4,000 bytes", "RFC 9112 3", "GET /~?"+strings.Repeat("x", 4000)+" HTTP/1.1", "200"),
+		line("method of 200 bytes", "RFC 9110 9.1", strings.Repeat("M", 200)+" /~ HTTP/1.1", "200"),
+		line("query with obs-text", "RFC 9112 3.2", "GET /~?\xff HTTP/1.1", "400"),
+		line("query with a fragment", "RFC 9112 3.2", "GET /~?a#b HTTP/1.1", "400"),
+		line("absolute form of IPv6 with zone", "RFC 9112 3.2.2", "GET http://[fe80::1%25eth0]/~ HTTP/1.1", "400"),
+		line("absolute form with a user and no host", "RFC 9110 4.2.4", "GET http://u@/~ HTTP/1.1", "400"),
+		line("absolute form without slashes", "RFC 9112 3.2.2", "GET http:/~ HTTP/1.1", "400"),
 		line("target with fragment", "RFC 9112 3.2.1", "GET /~#f HTTP/1.1", "400"),
 		line("target with space", "RFC 9112 3.2", "GET /~a b HTTP/1.1", "400"),
 		line("target with NUL", "RFC 9112 3.2", "GET /~\x00 HTTP/1.1", "400"),
@@ -387,6 +396,13 @@ func TestRequestLine(t *testing.T) {
 		request{
 			name: "absolute form of HTTP/1.0", rfc: "RFC 9112 3.2.2", send: "GET http://b.example/~ HTTP/1.0\r\n\r\n", want: "200",
 			got: []check{first("GET /~ HTTP/1.1"), value("Host", "b.example")},
+		},
+		request{
+			name: "absolute form of IPv6", rfc: "RFC 9112 3.2.2", send: "GET http://[::1]:81/~ HTTP/1.1\r\nHost: a\r\n\r\n", want: "200",
+			got: []check{first("GET /~ HTTP/1.1"), value("Host", "[::1]:81"), value("X-Forwarded-Host", "[::1]:81")},
+		},
+		request{
+			name: "absolute form and a bad Host", rfc: "RFC 9112 3.2", send: "GET http://b.example/~ HTTP/1.1\r\nHost: a b\r\n\r\n", want: "400",
 		},
 		request{name: "absolute form asks for Host", rfc: "RFC 9112 3.2", send: "GET http://b.example/~ HTTP/1.1\r\n\r\n", want: "400"},
 	))
