@@ -26,7 +26,7 @@ type conn struct {
 	address []byte       // client as text
 	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
-	used    bool         // it has carried an exchange
+	used    atomic.Bool  // it has carried an exchange
 	closing bool         // no request is read after the one that runs
 	linger  bool         // the client may still be sending what nobody will read
 
@@ -67,7 +67,9 @@ func (c *conn) serve() {
 		x.serve()
 		x.free()
 		c.in.Drop()
-		c.used = true
+		if !c.used.Load() {
+			c.used.Store(true)
+		}
 	}
 	if c.linger {
 		c.drainInput()
@@ -81,7 +83,7 @@ func (c *conn) await() bool {
 		return true
 	}
 	limit := c.server.inForce().readHeader
-	if c.used {
+	if c.used.Load() {
 		limit = c.server.inForce().idle
 	}
 	c.waiting.Store(max(1, c.server.opt.Watch.Now()))

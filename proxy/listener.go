@@ -16,10 +16,10 @@ type listener struct {
 	server *Server
 }
 
-// Accept waits for the next connection that may be served. Running out of file descriptors is not the end: it waits
-// for some to come back.
+// Accept waits for the next connection that may be served. Running out of file descriptors is not the end: connections that only wait
+// make room, and it waits for descriptors to come back.
 func (l *listener) Accept() (net.Conn, error) {
-	for wait := 5 * time.Millisecond; ; {
+	for wait := shortWait; ; {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
@@ -28,14 +28,20 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 		case outOfDescriptors(err):
 			l.server.counted.Rejected(monitor.RejectDescriptors)
+			if l.server.makeRoom() > 0 {
+				wait = shortWait
+			}
 			time.Sleep(wait)
-			wait = min(2*wait, time.Second)
+			wait = min(2*wait, 100*shortWait)
 		case errors.Is(err, syscall.ECONNABORTED):
 		default:
 			return nil, err
 		}
 	}
 }
+
+// shortWait is how long Accept waits for a descriptor at first.
+const shortWait = 5 * time.Millisecond
 
 func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)

@@ -58,7 +58,7 @@ func exhaustions() []scenario {
 		{
 			name: "descriptors", what: "700 clients are idle, of 300 descriptors", files: 300, rate: 100,
 			cause:    attacking(&attack{full: 700, short: 700, reads: true, lasts: 4 * s}),
-			promises: []promise{servingWithin(2 * s)},
+			promises: []promise{failedShare(0.01), fastWhileDown(s), servingWithin(2 * s)},
 		},
 		{
 			name: "streams", what: "100 clients read streams, and leave", cause: departing(streaming(100, 30)),

@@ -88,7 +88,7 @@ func TestExhaustion(t *testing.T) {
 	f("large-heads", func(c *chaos) bool { return unharmed(c, 64) && refusedHeads(c) == c.Hostile })
 	f("many-fields", func(c *chaos) bool { return unharmed(c, 64) && refusedHeads(c) == c.Hostile })
 	f("offered", func(c *chaos) bool { return unharmed(c, 32) && 0 < c.Taken && c.Taken <= 32*megabyte })
-	f("descriptors", func(c *chaos) bool { return c.IsBack && c.Unwell <= 4*time.Second })
+	f("descriptors", func(c *chaos) bool { return c.IsBack && c.Unwell <= 4*time.Second && c.Cut > 0 })
 	f("streams", func(c *chaos) bool { return unharmed(c, 32) && gone(c) && c.Events > 0 && c.Delay <= time.Second })
 	f("shadow-hang-1mb", func(c *chaos) bool { return unharmed(c, 64) })
 }
