@@ -16,7 +16,7 @@ const floors = `
 5  proxy admin
 4  shadow control
 3  router rollout journal
-2  upstream monitor source
+2  upstream monitor source trust
 1  health protocol drift config source/consultest
 0  modeltest
 `
@@ -28,13 +28,14 @@ cmd/mlproxy : *
 bench/load  : admin
 bench/chaos : modeltest
 admin       : control rollout router monitor journal shadow config
-proxy       : router shadow monitor protocol upstream
+proxy       : router shadow monitor protocol upstream trust
 control     : config router source
 shadow      : router monitor protocol upstream
 journal     : monitor
 rollout     : config monitor
-router      : config protocol upstream monitor
+router      : config protocol upstream monitor trust
 source      : config
+trust       : config
 monitor     : protocol drift
 upstream    : health
 config      :

@@ -3,10 +3,13 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,11 +44,35 @@ func NewClient(address, tokenFile string) (*Client, error) {
 	}
 	c := &Client{base: strings.TrimSuffix(address, "/")}
 	c.http.Timeout = 15 * time.Second
-	c.http.Transport = &http.Transport{DisableKeepAlives: true}
+	c.http.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if tokenFile != "" {
 		c.token, err = readToken(tokenFile)
 	}
 	return c, err
+}
+
+// Trust has the client believe a listener with https:// on the word of the authorities in caFile instead of the system's, and show it the
+// certificate in certFile, whose key is in keyFile. Each may be empty.
+func (c *Client) Trust(caFile, certFile, keyFile string) error {
+	with := c.http.Transport.(*http.Transport).TLSClientConfig
+	if (certFile == "") != (keyFile == "") {
+		return errors.New("a certificate needs its key, and a key its certificate; name both")
+	}
+	if caFile != "" {
+		pool, err := config.LoadAuthorities(caFile)
+		if err != nil {
+			return fmt.Errorf("cannot read the authorities: %w; name a file of certificates in PEM", err)
+		}
+		with.RootCAs = pool
+	}
+	if certFile != "" {
+		pair, err := config.LoadPair(certFile, keyFile)
+		if err != nil {
+			return fmt.Errorf("cannot read the certificate: %w; name a certificate and its key in PEM", err)
+		}
+		with.Certificates = []tls.Certificate{*pair}
+	}
+	return nil
 }
 
 // Status asks what is in force.
@@ -147,7 +174,7 @@ func (c *Client) ask(ctx context.Context, method, path, reason string, body, res
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w; start it with mlproxy serve, or name its admin address with --admin", ErrUnreachable, err)
+		return fmt.Errorf("%w: %w; %s", ErrUnreachable, err, remedy(err))
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
@@ -155,6 +182,22 @@ func (c *Client) ask(ctx context.Context, method, path, reason string, body, res
 		return fmt.Errorf("%w: the answer broke off: %w", ErrUnreachable, err)
 	}
 	return c.read(answer, text, result)
+}
+
+// remedy is what to do when there is no answer.
+func remedy(err error) string {
+	said, ok := errors.AsType[*net.OpError](err)
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return "name the authority of its certificate with --ca-file"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "use a name that its certificate has, or renew it"
+	case errors.As(err, new(tls.RecordHeaderError)), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "it speaks no TLS there: use http://"
+	case ok && said.Op == "remote error":
+		return "it asks for a certificate that it accepts: name one with --cert-file and --key-file"
+	}
+	return "start it with mlproxy serve, or name its admin address with --admin"
 }
 
 func (c *Client) request(ctx context.Context, method, path, reason string, body any) (*http.Request, error) {
@@ -194,6 +237,9 @@ func (c *Client) read(answer *http.Response, text []byte, result any) error {
 		if err := json.Unmarshal(text, p); err == nil {
 			return p
 		}
+	}
+	if answer.StatusCode == http.StatusBadRequest && strings.Contains(string(text), "HTTPS server") {
+		return fmt.Errorf("%w: %s speaks TLS; use https://", ErrUnreachable, c.base)
 	}
 	if answer.StatusCode != http.StatusOK || kind != "application/json" {
 		return fmt.Errorf("%s answers %s, which is not what mlproxy says; is this its admin address?", c.base, answer.Status)

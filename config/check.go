@@ -96,9 +96,10 @@ func oneCondition(r *reader, n *node, path string) {
 // check finds what is wrong between the parts of a config whose values are each right. Parts that were not read are
 // skipped: they have their fault already.
 func (c *Config) check() Faults {
-	faults := c.checkListeners()
+	faults := append(c.checkListeners(), c.checkTLS()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		faults = append(faults, c.checkEndpoints("pools."+name+".endpoints", c.Pools[name])...)
+		faults = append(faults, c.checkPoolTLS("pools."+name+".tls", c.Pools[name])...)
 		if c.Pools[name].Consul != nil && c.Consul == nil {
 			faults = append(faults, c.Fault("pools."+name+".consul", "pools."+name+".consul asks Consul's catalogue, and there is no consul section",
 				"write consul: {address: http://127.0.0.1:8500} at the top level, or name endpoints instead"))

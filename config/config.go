@@ -11,6 +11,7 @@ type Config struct {
 	Version int
 	// Listen holds the addresses of the data listeners, host:port.
 	Listen         []string
+	TLS            TLS // of all of them
 	Limits         Limits
 	Shutdown       Shutdown
 	TrustedProxies []netip.Prefix
@@ -70,6 +71,7 @@ type Tracing struct {
 // Admin is the listener people see and steer through.
 type Admin struct {
 	Listen       string
+	TLS          TLS
 	AllowedHosts []string
 	TokenFile    string
 }
@@ -119,11 +121,12 @@ type Pool struct {
 	Host           string
 	OnClientGone   string // cancel | drain
 	SlowStart      time.Duration
+	TLS            PoolTLS
 }
 
 // Endpoint is one model server.
 type Endpoint struct {
-	URL    string  // http://host:port, nothing behind it
+	URL    string  // http://host:port or https://host:port, nothing behind it
 	Weight float64 // leastWeight..mostWeight
 	// Drained keeps new requests from it; no file says so, but [Drain] does.
 	Drained bool `json:",omitempty"`

@@ -424,6 +424,19 @@ func orOff[T any](k kind[*T]) kind[*T] {
 	return k
 }
 
+// orNothing takes a key without a value for one that is absent.
+func orNothing(k kind[string]) kind[string] {
+	read := k.read
+	k.read = func(r *reader, n *node, path string) (string, bool) {
+		if n.kind == nothing {
+			return "", true
+		}
+		return read(r, n, path)
+	}
+	k.schema = object{"anyOf": []any{k.schema, object{"type": "null"}}}
+	return k
+}
+
 func quote(n *node) string { return shorten(n.text) }
 
 // shorten quotes what a file says wrongly, as far as it helps to recognise it.

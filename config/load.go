@@ -65,8 +65,11 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, e
 
 // settle writes names into what carries them, and lets relative paths start at the file's folder.
 func (c *Config) settle(folder string) {
+	c.TLS.settle(folder)
+	c.Admin.TLS.settle(folder)
 	for name, p := range c.Pools {
 		p.Name, p.Source = name, Source{Origin: FromFile}
+		p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile = from(folder, p.TLS.CAFile), from(folder, p.TLS.CertFile), from(folder, p.TLS.KeyFile)
 		if h := p.HealthCheck; h != nil && h.Body != "" && !c.says("pools."+name+".health_check.method") {
 			h.Method = "POST"
 		}
@@ -106,6 +109,7 @@ func (c *Config) checkFiles() (faults Faults) {
 	if err := checkPlace(c.Log.Access.File); err != nil {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
+	faults = append(faults, c.tryTLS()...)
 	return append(faults, c.loadKeys()...)
 }
 

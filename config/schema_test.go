@@ -64,7 +64,8 @@ func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 		health/body_not_json health/expect_with_head health/weight_not_finite health/breaker_no_time
 		failover/unknown_pool failover/twice failover/only_pool failover/shadow queue/timeout_zero allow_endpoints/inside_a_network allow_endpoints/upper_case
 		allow_endpoints/pattern_in_the_middle allow_endpoints/url
-		admission/header_framing admission/by_key_without_keys`)
+		admission/header_framing admission/by_key_without_keys
+		tls/cert_without_key tls/client_ca_alone tls/nothing_to_secure tls/pool_cert_without_key`)
 	for name, src := range refusedFiles(t) {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "testdata/"), ".yaml")
 		if err := validate(t, s, src); err == nil && !slices.Contains(beyond, name) {

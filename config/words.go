@@ -20,7 +20,7 @@ const (
 	tokenPattern    = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 	methodPattern   = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"
 	hostNamePattern = `^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`
-	endpointPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
+	endpointPattern = `^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
 	keyPattern      = `^(client_ip|(header|cookie|json):.+)$`
 
 	collectorPattern = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+(/[^?#\s]*)?$|\$\{`
@@ -94,6 +94,7 @@ var (
 	network         = convert(text("network", "10.0.0.0/8", "", asItIs), prefix, prefixText)
 	allowedEndpoint = convert(text("network or host", "10.0.0.0/8", "", asItIs), endpointRule, endpointRuleText)
 	keySource       = convert(text("sticky key", "header:X-User-ID", keyPattern, asItIs), sticky, stickyText)
+	tlsName         = text("name", "models.example.org", `^([A-Za-z0-9._-]+|[0-9A-Fa-f:.]+)?$`, nameOfServer)
 	endpointURL     = text("endpoint", "http://127.0.0.1:9001", endpointPattern, hostPort)
 	collector       = text("receiver", "http://127.0.0.1:4318", collectorPattern, receiver)
 	probePath       = text("path", "/v2/health/ready", `^/[^#\s]*$`, pathAndQuery)
@@ -325,21 +326,28 @@ func stickyText(k KeySource) string {
 	return k.Kind + ":" + k.Name
 }
 
-// hostPort takes http://host:port and nothing else, and gives it in lower case.
+// nameOfServer is what a certificate may be made out to.
+func nameOfServer(s string) (string, problem) {
+	if _, err := netip.ParseAddr(s); s == "" || err == nil || isHostName.MatchString(strings.ToLower(s)) {
+		return s, problem{}
+	}
+	return "", problem{"is " + shorten(s) + ", not a name that a certificate can have", "write a host name or an address, without scheme and port"}
+}
+
+// hostPort takes http://host:port or https://host:port and nothing else, and gives it in lower case.
 func hostPort(s string) (string, problem) {
 	const right = "write http://host:port, such as http://127.0.0.1:9001"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "":
 		return "", problem{"is " + shorten(s) + ", not an endpoint", right}
-	case u.Scheme == "https":
-		return "", problem{"is " + shorten(s) + ", and https is not available yet", "use http://"}
-	case u.Scheme != "http":
+	case u.Scheme != "http" && u.Scheme != "https":
 		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
 	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
-		return "", problem{"is " + shorten(s) + ", without a port from 1 to 65535", fmt.Sprintf("write it out, such as http://%s:80", u.Hostname())}
-	case "http://"+u.Host != s:
-		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write http://" + u.Host}
+		usual := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		return "", problem{"is " + shorten(s) + ", without a port from 1 to 65535", "write it out, such as " + u.Scheme + "://" + u.Hostname() + ":" + usual}
+	case u.Scheme+"://"+u.Host != s:
+		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write " + u.Scheme + "://" + u.Host}
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err != nil && !isHostName.MatchString(strings.ToLower(u.Hostname())) {
 		return "", problem{fmt.Sprintf("has the host %q", u.Hostname()), right}

@@ -3,6 +3,7 @@ package health
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,14 @@ type Check struct {
 	failures []int
 	// Expect holds paths into a JSON answer, as outputs.0.data.0, and the value there must be, as text.
 	Expect map[string]string
+	// TLS is for https endpoints; nil = the certificate must come from one of the system's authorities.
+	TLS Trust
+}
+
+// Trust is how TLS is spoken to model servers: whom it believes, and what it shows them.
+type Trust interface {
+	// Connect is for a connection to addr, host:port.
+	Connect(addr string) *tls.Config
 }
 
 // mostRead is how much of an answer is read.
@@ -72,7 +81,14 @@ func orElse[T int | time.Duration](v, otherwise T) T {
 	return v
 }
 
-func (c *Check) same(o *Check) bool { return reflect.DeepEqual(c, o) }
+func (c *Check) same(o *Check) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
+	a, b := *c, *o
+	a.TLS, b.TLS = nil, nil
+	return c.TLS == o.TLS && reflect.DeepEqual(a, b)
+}
 
 func (c *Check) String() string { return c.Method + " " + c.Path }
 
@@ -84,7 +100,7 @@ func (c *Check) ask(ctx context.Context, client *http.Client, endpoint string) e
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
+	response, err := c.secured(client).Do(request)
 	if err != nil {
 		return plain(ctx, err)
 	}

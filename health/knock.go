@@ -15,6 +15,8 @@ import (
 type Knock struct {
 	// Host is what the endpoint is told; empty = its own address.
 	Host string
+	// TLS is for https endpoints, as that of a [Check].
+	TLS Trust
 }
 
 // mostBackoff is how often the time until the next trial doubles, while requests that try the endpoint go on failing.
@@ -85,7 +87,7 @@ func (s *State) knockIfDue(ctx context.Context, client *http.Client) {
 }
 
 func (k *knock) check(rules *Breaker, probe *Check) *Check {
-	c := &Check{Method: http.MethodGet, Path: k.path, Host: k.how.Host, Timeout: rules.OpenFor / 2, failures: rules.FailureStatus}
+	c := &Check{Method: http.MethodGet, Path: k.path, Host: k.how.Host, TLS: k.how.TLS, Timeout: rules.OpenFor / 2, failures: rules.FailureStatus}
 	if probe != nil && c.Host == "" {
 		c.Host = probe.Host
 	}

@@ -2,8 +2,10 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -58,6 +60,30 @@ func newClient() *http.Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// secured is client for a check of https endpoints.
+func (c *Check) secured(client *http.Client) *http.Client {
+	if c.TLS == nil {
+		return client
+	}
+	secure := newClient()
+	secure.Transport.(*http.Transport).DialTLSContext = c.dialTLS
+	return secure
+}
+
+// dialTLS opens a connection whose other end is who it should be.
+func (c *Check) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, c.TLS.Connect(addr))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // Tell queues a transition for the report, and never waits: when too many are queued it is dropped and counted. It is what [NewState]

@@ -2,10 +2,12 @@ package modeltest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -24,13 +26,15 @@ type Options struct {
 	Models []string
 	// TokenGap passes between two tokens of a chat answer.
 	TokenGap time.Duration
+	// TLS, when set, is spoken instead of clear text.
+	TLS *tls.Config
 	// OnRequest, when set, sees every counted request before its body is read. It runs on the request's goroutine.
 	OnRequest func(*http.Request)
 }
 
 // Server is a model server on a loopback address.
 type Server struct {
-	URL  string // http://host:port, once it listens
+	URL  string // http://host:port or https://host:port, once it listens
 	Addr string // host:port
 
 	options Options
@@ -58,6 +62,10 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.listensOn(ln)
+	if o.TLS != nil {
+		ln, s.URL = tls.NewListener(ln, o.TLS), "https://"+s.Addr
+		s.web.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail on purpose
+	}
 	s.work.Go(func() { _ = s.web.Serve(ln) })
 	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/goleak"
@@ -78,5 +79,8 @@ func exercise(r *Registry) {
 	r.Transition("stable", "http://127.0.0.1:9001", "breaker", "open")
 	r.WatchHealth(func() []PoolHealth {
 		return []PoolHealth{{Pool: "stable", Endpoints: []EndpointHealth{{URL: "http://127.0.0.1:9001"}}}}
+	})
+	r.WatchCertificates(func() []Certificate {
+		return []Certificate{{Use: "tls", Expires: time.Unix(1900000000, 0), Sound: true}}
 	})
 }

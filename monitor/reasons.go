@@ -139,13 +139,25 @@ type RejectReason uint8
 
 // Why a connection may not be served.
 const (
-	RejectLimit       RejectReason = iota // limits.max_connections were open
-	RejectPerIP                           // the client's address had limits.max_connections_per_ip
-	RejectDescriptors                     // the process had no file descriptor left
+	RejectLimit                RejectReason = iota // limits.max_connections were open
+	RejectPerIP                                    // the client's address had limits.max_connections_per_ip
+	RejectDescriptors                              // the process had no file descriptor left
+	RejectTLSTimeout                               // no TLS handshake within limits.read_header_timeout
+	RejectTLSClosed                                // the client left in the handshake
+	RejectTLSClear                                 // the client did not speak TLS
+	RejectTLSProtocol                              // the client speaks no HTTP/1.1 over TLS
+	RejectTLSVersion                               // no version of TLS, or no cipher, in common
+	RejectTLSClientCertificate                     // the client's certificate is missing or not accepted
+	RejectTLSRefused                               // the client accepts our certificate not, or something else of ours
+	RejectTLSFailed                                // anything else
 	rejectReasons
 )
 
-var rejectNames = [rejectReasons]string{RejectLimit: "max_connections", RejectPerIP: "max_connections_per_ip", RejectDescriptors: "descriptors"}
+var rejectNames = [rejectReasons]string{
+	RejectLimit: "max_connections", RejectPerIP: "max_connections_per_ip", RejectDescriptors: "descriptors",
+	RejectTLSTimeout: "tls_timeout", RejectTLSClosed: "tls_closed", RejectTLSClear: "tls_clear_text", RejectTLSProtocol: "tls_protocol",
+	RejectTLSVersion: "tls_version", RejectTLSClientCertificate: "tls_client_certificate", RejectTLSRefused: "tls_refused", RejectTLSFailed: "tls_failed",
+}
 
 // String is the label value.
 func (r RejectReason) String() string { return rejectNames[r] }

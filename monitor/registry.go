@@ -17,6 +17,7 @@ type Registry struct {
 	series  series
 	conns   Connections
 	fitness *fitness
+	papers  *papers
 
 	mu      sync.Mutex // held while meters come and go, never while they count
 	meters  map[version]*Meter
@@ -40,12 +41,13 @@ func New() *Registry {
 		prom:    f.Registry,
 		series:  newSeries(f),
 		fitness: newFitness(),
+		papers:  newPapers(),
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
 	}
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
 	r.conns.bind(r.series.rejected)
-	f.MustRegister(newLoads(r), r.fitness)
+	f.MustRegister(newLoads(r), r.fitness, r.papers)
 	f.runtime()
 	r.Built(buildVersion(), "")
 	return r

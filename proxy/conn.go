@@ -36,7 +36,12 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Conn: nc, server: s, wire: upstream.NewWire(nc, s.opt.Watch)}
+	c := &conn{Conn: nc, server: s}
+	if identity := s.inForce().table.DataIdentity(); identity != nil {
+		c.secure(nc, identity.Accept())
+	} else {
+		c.wire = upstream.NewWire(nc, s.opt.Watch)
+	}
 	c.in = upstream.NewReader(c.wire)
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.client = a.Addr().Unmap()
@@ -62,6 +67,9 @@ func (c *conn) Close() error {
 
 // serve carries the connection's exchanges one after the other, pipelined or not, until one of them is the last.
 func (c *conn) serve() {
+	if !c.shakesHands() {
+		return
+	}
 	for !c.closing && c.await() {
 		x := newExchange(c)
 		x.serve()
@@ -99,7 +107,7 @@ func (c *conn) await() bool {
 // retire closes the connection if it has been waiting for a request for a moment: the proxy is stopping.
 func (c *conn) retire() {
 	since := c.waiting.Load()
-	if since > 0 && time.Duration(c.server.opt.Watch.Now()-since) > retireAfter && c.wire.Quiet() {
+	if since > 0 && time.Duration(c.server.opt.Watch.Now()-since) > retireAfter && c.wire.Still() {
 		c.wire.CutRead()
 	}
 }

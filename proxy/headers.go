@@ -106,7 +106,7 @@ func (x *exchange) appendForwarded(dst []byte) []byte {
 	}
 	dst = append(append(dst, x.conn.address...), crlf...)
 	if !x.trusted || !x.req.Has(upstream.ForwardedProto) {
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+		dst = append(dst, x.conn.proto()...)
 	}
 	if host := x.authority(); host != nil && (!x.trusted || !x.req.Has(upstream.ForwardedHost)) {
 		dst = appendField(dst, "X-Forwarded-Host: ", host)

@@ -49,14 +49,16 @@ func outOfDescriptors(err error) bool {
 
 // busyAnswers are all that a connection above a limit gets: an answer that fits the socket's buffer, and the end.
 var busyAnswers = map[monitor.RejectReason][]byte{
-	monitor.RejectLimit: busyAnswer("limits.max_connections are open"),
-	monitor.RejectPerIP: busyAnswer("limits.max_connections_per_ip are open from this address"),
+	monitor.RejectLimit: connectionAnswer(monitor.Overloaded, "Retry-After: 1\r\n", "limits.max_connections are open"),
+	monitor.RejectPerIP: connectionAnswer(monitor.Overloaded, "Retry-After: 1\r\n", "limits.max_connections_per_ip are open from this address"),
 }
 
-func busyAnswer(detail string) []byte {
-	body := `{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"overloaded","detail":"` + detail + `"}`
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nX-MLProxy-Error: overloaded\r\n"+
-		"Retry-After: 1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+// connectionAnswer is an answer to a whole connection, before any request on it was read.
+func connectionAnswer(reason monitor.Reason, fields, detail string) []byte {
+	status := statusOf[reason]
+	body := fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"reason":%q,"detail":%q}`, status.phrase, status.code, reason, detail)
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nX-MLProxy-Error: %s\r\n%s"+
+		"Connection: close\r\nContent-Length: %d\r\n\r\n%s", status.code, status.phrase, reason, fields, len(body), body)
 }
 
 // admit wraps c, or refuses it when there are as many as may be.
@@ -64,8 +66,10 @@ func (s *Server) admit(c net.Conn) net.Conn {
 	wrapped := newConn(s, c)
 	if reason, full := s.enlist(wrapped); full {
 		s.counted.Rejected(reason)
-		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = c.Write(busyAnswers[reason])
+		if !wrapped.encrypted() { // a handshake is more than it is worth
+			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+			_, _ = c.Write(busyAnswers[reason])
+		}
 		_ = wrapped.Close()
 		return nil
 	}

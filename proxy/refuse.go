@@ -45,7 +45,10 @@ func (x *exchange) failed(err error) bool {
 // detail says what happened at which pool; the endpoint's address is not the client's business.
 func (x *exchange) detail(err error) string {
 	pool := x.version.Pool.Name
+	handshake, secure := errors.AsType[*upstream.HandshakeError](err)
 	switch {
+	case secure:
+		return "no TLS connection to a model server of the pool " + pool + ": " + handshake.Check
 	case errors.Is(err, upstream.ErrConnect):
 		return "no connection to a model server of the pool " + pool
 	case errors.Is(err, upstream.ErrFull):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -32,6 +33,8 @@ type Options struct {
 	Access Access
 	// Traces takes evidence of exchanges that are traced; nil when nobody does.
 	Traces Traces
+	// Log is told of TLS handshakes that fail; nil when nobody is.
+	Log *slog.Logger
 }
 
 // Server serves the data listeners.
@@ -44,6 +47,7 @@ type Server struct {
 	draining  atomic.Bool
 	inFlight  atomic.Int64 // exchanges, as far as limits.max_in_flight bounds them
 	tunnels   tunnels
+	failures  hush  // of TLS handshakes
 	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
 
 	mu    sync.Mutex
@@ -53,6 +57,9 @@ type Server struct {
 
 // New makes a server that accepts nothing until Serve.
 func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Server{
 		opt:       o,
 		unmatched: o.Registry.Meter("", ""),

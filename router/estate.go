@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"mlproxy/monitor"
+	"mlproxy/trust"
 	"mlproxy/upstream"
 )
 
@@ -14,6 +15,8 @@ import (
 type Estate struct {
 	Endpoints *upstream.Endpoints
 	Registry  *monitor.Registry
+	// Trust has the certificates of listeners and pools. It has to be run, too.
+	Trust *trust.Keeper
 	// OnHealth is told of every change of an endpoint's health, after the metrics are; set it before the endpoints run.
 	OnHealth func(upstream.Transition)
 
@@ -37,11 +40,12 @@ type load struct{ inFlight, bytes atomic.Int64 }
 // NewEstate makes an estate without endpoints. Its Endpoints have to be run.
 func NewEstate(reg *monitor.Registry) *Estate {
 	e := &Estate{
-		Registry: reg, OnHealth: func(upstream.Transition) {},
+		Registry: reg, Trust: trust.NewKeeper(), OnHealth: func(upstream.Transition) {},
 		loads: map[identity]*load{}, live: map[place]bool{}, buckets: map[string]*buckets{},
 	}
 	e.Endpoints = upstream.NewEndpoints(e.healthChanged)
 	reg.WatchHealth(e.health)
+	reg.WatchCertificates(e.certificates)
 	return e
 }
 
@@ -72,6 +76,7 @@ func (e *Estate) load(id identity) *load {
 func (e *Estate) Retire(old, now *Table) {
 	keep := now.endpoints()
 	e.Endpoints.Retain(func(p *upstream.Endpoint) bool { return keep[p] })
+	e.Trust.Retain(func(i *trust.Identity) bool { return now.identities[i] })
 	e.inForce.Store(now)
 	e.forgetHealth(now.places())
 	if old == nil {

@@ -34,11 +34,11 @@ type Pool struct {
 	seen      atomic.Pointer[standing]
 }
 
-func newPool(name string, all *config.Config, e *Estate, role upstream.Role) *Pool {
+func newPool(name string, all *config.Config, e *Estate, role upstream.Role, tls upstream.Trust) *Pool {
 	cfg := all.Pools[name]
 	p := &Pool{
 		Name:        name,
-		Options:     optionsOf(cfg),
+		Options:     optionsOf(cfg, tls),
 		Host:        cfg.Host,
 		DrainOnGone: cfg.OnClientGone == "drain",
 		policy:      policies[cfg.Balance](),
@@ -46,8 +46,8 @@ func newPool(name string, all *config.Config, e *Estate, role upstream.Role) *Po
 		panicAt:     cfg.PanicThreshold,
 		slowStart:   cfg.SlowStart,
 	}
-	p.Options.Breaker.Knock = knockOf(name, all, role)
-	check := checkOf(cfg, role)
+	p.Options.Breaker.Knock = knockOf(name, all, role, tls)
+	check := checkOf(cfg, role, tls)
 	for i := range cfg.Endpoints {
 		endpoint := e.endpoint(role, name, cfg.Endpoints[i].URL)
 		endpoint.Health().Restrict(restriction(all, &cfg.Endpoints[i]))

@@ -9,13 +9,14 @@ import (
 )
 
 // optionsOf is what a pool's config says to package upstream.
-func optionsOf(cfg *config.Pool) *upstream.Options {
+func optionsOf(cfg *config.Pool, tls upstream.Trust) *upstream.Options {
 	return &upstream.Options{
 		ConnectTimeout: cfg.ConnectTimeout,
 		MaxConnections: cfg.MaxConnections,
 		MaxInFlight:    cfg.MaxInFlight,
 		Queue:          upstream.Queue{Size: cfg.Queue.Size, Timeout: cfg.Queue.Timeout},
 		Breaker:        breakerOf(&cfg.Breaker),
+		TLS:            tls,
 	}
 }
 
@@ -33,7 +34,7 @@ func breakerOf(cfg *config.Breaker) upstream.Breaker {
 
 // checkOf is how a pool's endpoints are probed; nil = not at all. Nothing probes on behalf of copies: what becomes of them is
 // evidence enough, and a model server on trial is not asked twice.
-func checkOf(pool *config.Pool, role upstream.Role) *upstream.Check {
+func checkOf(pool *config.Pool, role upstream.Role, tls upstream.Trust) *upstream.Check {
 	cfg := pool.HealthCheck
 	if cfg == nil || role == upstream.Copies {
 		return nil
@@ -50,17 +51,18 @@ func checkOf(pool *config.Pool, role upstream.Role) *upstream.Check {
 		Body:        []byte(cfg.Body),
 		ContentType: cfg.ContentType,
 		Expect:      cfg.Expect,
+		TLS:         tls,
 	}
 }
 
 // knockOf is how an endpoint that requests took out is asked before one of them is risked on it; nil = not at all. There is no
 // need to where nobody else could serve meanwhile, for then requests are sent to it whatever is known of it.
-func knockOf(pool string, all *config.Config, role upstream.Role) *upstream.Knock {
+func knockOf(pool string, all *config.Config, role upstream.Role, tls upstream.Trust) *upstream.Knock {
 	cfg := all.Pools[pool]
 	if !cfg.Breaker.ProbeFirst || role == upstream.Copies || len(cfg.Endpoints) == 1 && !hasFailover(pool, all) {
 		return nil
 	}
-	return &upstream.Knock{Host: cfg.Host}
+	return &upstream.Knock{Host: cfg.Host, TLS: tls}
 }
 
 // hasFailover says whether a route that uses the pool has others to go to.

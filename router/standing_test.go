@@ -313,7 +313,7 @@ func TestPoolsHoldTheirEndpointsToTheConfig(t *testing.T) {
 		Path: "/p", Method: "POST", Host: "models.example.org", Interval: time.Minute, Timeout: time.Second, Rise: 4, Fall: 5, Status: []int{204},
 		Body: []byte("{}"), ContentType: "application/json", Expect: map[string]string{"a": "b"},
 	}
-	if got := checkOf(p, upstream.Live); fmt.Sprint(*got) != fmt.Sprint(check) {
+	if got := checkOf(p, upstream.Live, nil); fmt.Sprint(*got) != fmt.Sprint(check) {
 		t.Errorf("%+v; want %+v", *got, check)
 	}
 	if live.panicAt != .3 || live.slowStart != time.Minute || live.all[0].weight != 4 {

@@ -8,6 +8,7 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/monitor"
+	"mlproxy/trust"
 	"mlproxy/upstream"
 )
 
@@ -29,12 +30,15 @@ type Table struct {
 	index  index
 	routes []*Route // by name
 	pools  []*Pool  // by name; those of live traffic
+
+	data, admin *trust.Identity          // of the listeners; nil = clear text
+	identities  map[*trust.Identity]bool // all in use
 }
 
 // Compile makes the table of a config that [config.Load] or [config.Merge] has checked. The error is [config.Faults]: what
 // only routing can know to be wrong. Meters and endpoints are made once nothing can fail any more, and nothing is started.
 func Compile(cfg *config.Config, e *Estate) (*Table, error) {
-	t := &Table{config: cfg}
+	t := &Table{config: cfg, identities: map[*trust.Identity]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
 		t.routes = append(t.routes, newRoute(name, cfg.Routes[name]))
 	}
@@ -57,9 +61,10 @@ func byPlace(a, b config.Fault) int {
 
 // bind ties the table to what outlives it.
 func (t *Table) bind(e *Estate) {
+	t.bindListeners(e)
 	live := map[string]*Pool{}
 	for _, name := range slices.Sorted(maps.Keys(t.config.Pools)) {
-		live[name] = newPool(name, t.config, e, upstream.Live)
+		live[name] = newPool(name, t.config, e, upstream.Live, t.trusts(t.config.Pools[name], e))
 		t.pools = append(t.pools, live[name])
 	}
 	copies := map[string]*Pool{}
@@ -67,7 +72,7 @@ func (t *Table) bind(e *Estate) {
 		r.bind(e, live)
 		for _, name := range slices.Sorted(maps.Keys(r.Config.Shadow)) {
 			if copies[name] == nil {
-				copies[name] = newPool(name, t.config, e, upstream.Copies)
+				copies[name] = newPool(name, t.config, e, upstream.Copies, t.trusts(t.config.Pools[name], e))
 			}
 			r.Shadows = append(r.Shadows, newShadow(r, copies[name], e))
 		}

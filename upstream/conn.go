@@ -12,6 +12,7 @@ import (
 type Conn struct {
 	endpoint *Endpoint
 	wire     *Wire
+	trust    Trust // that the connection was made with
 	in       Reader
 	reused   bool
 	spoken   bool         // a byte of the answer has come
@@ -95,6 +96,8 @@ func (c *Conn) Explain(err error) error {
 		return ErrTimeout
 	case errors.Is(err, ErrChunk):
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	case !c.reused && !c.spoken && rejected(err):
+		return fmt.Errorf("%w: %w", ErrConnect, &HandshakeError{Check: checked(err), Err: err})
 	case c.reused && !c.spoken:
 		return ErrStale
 	case errors.Is(err, io.EOF):

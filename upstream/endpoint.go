@@ -42,7 +42,7 @@ type Check = health.Check
 
 // Options are what one table says of connecting to a pool's endpoints.
 type Options struct {
-	// ConnectTimeout bounds the making of one connection.
+	// ConnectTimeout bounds the making of one connection, TLS included.
 	ConnectTimeout time.Duration
 	// MaxConnections bounds the connections to one endpoint; 0 = no bound.
 	MaxConnections int
@@ -51,11 +51,14 @@ type Options struct {
 	Queue       Queue
 	// Breaker is what the pool's endpoints are held to; a Try asks it which statuses are failures.
 	Breaker Breaker
+	// TLS is for https endpoints, which are not connected to without it.
+	TLS Trust
 }
 
 // Endpoint is one model server and the connections to it. It outlives tables; [Endpoints] owns it.
 type Endpoint struct {
 	url, addr string
+	secure    bool // https
 	watch     *Watch
 	health    *health.State
 	gate      gate
@@ -72,11 +75,15 @@ const maxIdle = 60 * time.Second
 
 func newEndpoint(rawURL string, w *Watch, h *health.State) *Endpoint {
 	e := &Endpoint{url: rawURL, addr: rawURL, watch: w, health: h}
+	port := "80"
 	if u, err := url.Parse(rawURL); err == nil && u.Host != "" {
 		e.addr = u.Host
+		if e.secure = u.Scheme == "https"; e.secure {
+			port = "443"
+		}
 	}
 	if _, _, err := net.SplitHostPort(e.addr); err != nil {
-		e.addr = net.JoinHostPort(strings.Trim(e.addr, "[]"), "80")
+		e.addr = net.JoinHostPort(strings.Trim(e.addr, "[]"), port)
 	}
 	return e
 }
@@ -124,7 +131,7 @@ func (e *Endpoint) lend(o *Options, fresh bool) (*Conn, error) {
 		if c == nil {
 			break
 		}
-		if c.ready() {
+		if c.trust == o.TLS && c.ready() {
 			return c.lend(), nil
 		}
 		e.discard(c)
@@ -153,12 +160,12 @@ func (e *Endpoint) connect(o *Options) (*Conn, error) {
 		}
 		e.discard(c)
 	}
-	conn, err := e.dialer(o).Dial("tcp", e.addr)
+	wire, err := e.dial(context.Background(), o)
 	if err != nil {
 		e.forget()
-		return nil, whyNoConnection(err)
+		return nil, err
 	}
-	c := &Conn{endpoint: e, wire: NewWire(conn, e.watch)}
+	c := &Conn{endpoint: e, wire: wire, trust: o.TLS}
 	c.in = NewReader(c.wire)
 	return c, nil
 }
@@ -258,9 +265,10 @@ func (e *Endpoint) Retired() time.Duration {
 
 // Reach tries to make one connection and says why it could not.
 func (e *Endpoint) Reach(ctx context.Context, o *Options) error {
-	conn, err := e.dialer(o).DialContext(ctx, "tcp", e.addr)
+	wire, err := e.dial(ctx, o)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConnect, err)
+		return err
 	}
-	return conn.Close()
+	_ = wire.Close()
+	return nil
 }

@@ -239,7 +239,7 @@ func (h *Head) version(v []byte) *HeadError {
 		return bad("the version is not HTTP/1.1 or HTTP/1.0")
 	}
 	if v[5] != '1' || v[7] > '1' {
-		return &HeadError{505, "the version is not HTTP/1.1 or HTTP/1.0"}
+		return &HeadError{505, "HTTP/1.1 only is spoken here, and HTTP/1.0; not HTTP/2"}
 	}
 	h.Minor = int(v[7] - '0')
 	return nil

@@ -14,13 +14,14 @@ import (
 
 // Wire is one end of a connection, the client's or the model server's. A TCP socket is read and written by non-blocking
 // system calls of our own under the runtime's poller, so that the scheduler need not hear of them; any other
-// connection (TLS) goes through its own Read and Write.
+// connection (TLS, see [NewSecureWire]) goes through its own Read and Write.
 //
 // One goroutine may read while another writes. Deadlines are coarse: [Wire.ReadWithin] and [Wire.WriteWithin] store a
 // number, and the [Watch] cuts what is overdue. A direction that was cut stays cut.
 type Wire struct {
 	conn              net.Conn
 	raw               syscall.RawConn // nil: not a plain socket
+	secure            *secured        // nil: no TLS
 	in, out           transfer
 	peek              peeking
 	held              []byte // a request to be written by the next Read
@@ -58,15 +59,24 @@ func NewWire(conn net.Conn, w *Watch) *Wire {
 // Conn is the wrapped connection.
 func (w *Wire) Conn() net.Conn { return w.conn }
 
-// Close closes the connection; a Read or Write that waits returns.
+// Close closes the connection; a Read or Write that waits returns. Over TLS the peer is told that this is the end, but not when the
+// wire was cut: it took nothing for too long, or must not take what it has for complete.
 func (w *Wire) Close() error {
 	w.watch.remove(w)
+	if w.secure != nil && w.writeDue.Load() == cut {
+		return w.secure.socket.Close()
+	}
 	return w.conn.Close()
 }
 
 // Reset closes the connection with a RST where there is such a thing: the peer must not take what it has for complete.
 func (w *Wire) Reset() error {
-	if tcp, ok := w.conn.(*net.TCPConn); ok {
+	conn := w.conn
+	if w.secure != nil {
+		w.writeDue.Store(cut)
+		conn = w.secure.socket.Socket
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
 	return w.Close()
@@ -157,6 +167,9 @@ func (w *Wire) readBorrowed() ([]byte, int, error) {
 	if w.raw != nil {
 		return w.readRaw(nil)
 	}
+	if w.secure != nil {
+		return w.readSecure()
+	}
 	p := Borrow()
 	n, err := w.readPlain(p)
 	if n == 0 {
@@ -186,14 +199,21 @@ func plain(err error) error {
 }
 
 func (w *Wire) readPlain(p []byte) (int, error) {
-	if held := w.held; held != nil {
-		w.held = nil
-		if _, err := w.Write(held); err != nil {
-			return 0, err
-		}
+	if err := w.sendHeld(); err != nil {
+		return 0, err
 	}
 	n, err := w.conn.Read(p)
 	return n, plain(err)
+}
+
+func (w *Wire) sendHeld() error {
+	held := w.held
+	if held == nil {
+		return nil
+	}
+	w.held = nil
+	_, err := w.Write(held)
+	return err
 }
 
 // readSome is one try to read; a request held back goes out first. It then waits without trying: the poller was reset
@@ -283,12 +303,21 @@ func (w *Wire) writeSome(fd uintptr) bool {
 func (w *Wire) Hold(p []byte) { w.held = p }
 
 // Quiet says that nothing has come and that the peer has not closed: what must be true of a connection that is to be
-// used again, since any byte that waits is no answer to a request not yet sent.
+// used again, since any byte that waits is no answer to a request not yet sent. It must not be asked while somebody reads.
 func (w *Wire) Quiet() bool {
-	if w.raw == nil {
-		return true
+	if w.secure != nil {
+		return w.secure.quiet()
 	}
-	return w.raw.Control(w.peek.look) == nil && w.peek.err == syscall.EAGAIN
+	return w.Still()
+}
+
+// Still is Quiet for others than the reader: over TLS a byte that waits may be of no consequence.
+func (w *Wire) Still() bool {
+	raw := w.raw
+	if w.secure != nil {
+		raw = w.secure.socket.raw
+	}
+	return raw == nil || raw.Control(w.peek.look) == nil && w.peek.err == syscall.EAGAIN
 }
 
 // peeking is Quiet's callback and its result, kept here so that a look allocates nothing.
@@ -304,7 +333,11 @@ func (p *peeking) at(fd uintptr) {
 
 // Gone says that the peer has left: it closed, or shut its sending side with nothing left to read, or reset.
 func (w *Wire) Gone() bool {
-	tcp, ok := w.conn.(interface {
+	conn, look := w.conn, hungUp
+	if w.secure != nil {
+		conn, look = w.secure.socket, hungUpSecurely
+	}
+	tcp, ok := conn.(interface {
 		SyscallConn() (syscall.RawConn, error)
 	})
 	if !ok {
@@ -315,11 +348,20 @@ func (w *Wire) Gone() bool {
 		return true
 	}
 	gone := false
-	err = raw.Control(func(fd uintptr) { gone = hungUp(int(fd)) })
+	err = raw.Control(func(fd uintptr) { gone = look(int(fd)) })
 	return err != nil || gone
 }
 
 func hungUp(fd int) bool {
+	return departed(fd, func() bool {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return n == 0 && err == nil // bytes that wait are a pipelined request: its sender wants answers
+	})
+}
+
+// departed says that the connection is broken, or that the peer sends no more and what it sent last says that it has left.
+func departed(fd int, last func() bool) bool {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	if n, err := unix.Poll(p, 0); err != nil || n == 0 {
 		return false
@@ -327,7 +369,5 @@ func hungUp(fd int) bool {
 	if p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
 		return true
 	}
-	var b [1]byte
-	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return n == 0 && err == nil // bytes that wait are a pipelined request: its sender wants answers
+	return last()
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -15,10 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eachKind runs f over a real socket and over a connection that is none (as a TLS one).
+// eachKind runs f over a real socket, over TLS, and over a connection that is neither.
 func eachKind(t *testing.T, f func(t *testing.T, w *Wire, peer net.Conn)) {
 	t.Run("socket", func(t *testing.T) {
 		w, peer := over(t)
+		f(t, w, peer)
+	})
+	t.Run("TLS 1.2", func(t *testing.T) {
+		w, peer := overTLS(t, tls.VersionTLS12)
+		f(t, w, peer)
+	})
+	t.Run("TLS 1.3", func(t *testing.T) {
+		w, peer := overTLS(t, tls.VersionTLS13)
 		f(t, w, peer)
 	})
 	t.Run("pipe", func(t *testing.T) {

@@ -176,19 +176,27 @@ func endpointsOf(s *admin.Status) (addresses []string) {
 	return slices.Compact(addresses)
 }
 
+// flag is a flag's value: what was typed, the environment's, or its default.
+func (l *line) flag(name string) string {
+	if typed := l.given[name]; typed != "" {
+		return typed
+	}
+	f := l.flags["--"+name]
+	for _, variable := range f.Envs {
+		if value := os.Getenv(variable); value != "" {
+			return value
+		}
+	}
+	return f.Default
+}
+
 // status is the running mlproxy's; an empty one if none answers soon.
 func (l *line) status() *admin.Status {
 	const patience = 500 * time.Millisecond
-	address := l.given["admin"]
-	for _, name := range l.flags["--admin"].Envs {
-		if address == "" {
-			address = os.Getenv(name)
-		}
+	client, err := admin.NewClient(l.flag("admin"), "")
+	if err == nil {
+		err = client.Trust(l.flag("ca-file"), l.flag("cert-file"), l.flag("key-file"))
 	}
-	if address == "" {
-		address = l.flags["--admin"].Default
-	}
-	client, err := admin.NewClient(address, "")
 	if err != nil {
 		return new(admin.Status)
 	}

@@ -28,6 +28,7 @@ const farewell = time.Second
 // program is every room of a serving mlproxy, wired together. It is made whole or not at all, and runs once.
 type program struct {
 	log    *slog.Logger
+	table  *router.Router
 	estate *router.Estate
 	loop   *control.Loop
 	file   *source.File
@@ -47,7 +48,7 @@ type program struct {
 // known before the first request. Log lines go to the writer.
 func newProgram(path string, logTo io.Writer) (*program, error) {
 	table := new(router.Router)
-	p := &program{config: path, mirror: shadow.New()}
+	p := &program{config: path, table: table, mirror: shadow.New()}
 	p.not("starting; wait until the listeners are open")
 	p.file = source.NewFile(path)
 	first := p.file.Read()
@@ -60,11 +61,13 @@ func newProgram(path string, logTo io.Writer) (*program, error) {
 	registry.Built(b.Version, b.Commit)
 	p.estate = router.NewEstate(registry)
 	p.estate.OnHealth = tellHealth(p.log)
+	p.estate.Trust.Report = tellTrust(p.log)
 	p.loop = control.New(p.estate, table, p.log)
 	p.access = newAccess(first.Config, table, registry, logTo, p.log)
 	p.traces = newTraces(table, registry, b.Version, p.log)
 	p.proxy = proxy.New(proxy.Options{
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
+		Log: p.log,
 	})
 	if err := p.loop.Begin(first); errors.Is(err, control.ErrInUse) {
 		return nil, err
@@ -130,12 +133,13 @@ func (p *program) run(stop context.Context) error {
 	parts.Go(func() error { return p.loop.Run(work, updates) })
 	parts.Go(func() error { return p.file.Watch(work, p.log, into(work, updates)) })
 	parts.Go(func() error { p.estate.Endpoints.Run(work); return nil })
+	parts.Go(func() error { p.estate.Trust.Run(work); return nil })
 	parts.Go(func() error { p.access.Run(work); return nil })
 	parts.Go(func() error { p.traces.Run(work); return nil })
 	for _, ln := range p.data {
 		parts.Go(func() error { return p.proxy.Serve(ln) })
 	}
-	parts.Go(func() error { return p.admin.Serve(p.steer) })
+	parts.Go(func() error { return p.admin.Serve(secured{p.steer, p.table}) })
 	p.phase.Store(nil)
 	b := p.bound()
 	p.log.Info("serving", "data", strings.Join(b.Data, ","), "admin", b.Admin, "config", p.config)

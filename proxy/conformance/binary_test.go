@@ -161,14 +161,21 @@ type world struct {
 	pool   string   // further keys of every pool
 	hosts  []string // addresses of the model servers, one per case
 	alone  bool     // the only case's route takes every path
+	secure bool     // TLS on both sides
 }
 
 func (w *world) yaml(dir string) string {
 	var b strings.Builder
+	scheme := "http"
+	if w.secure {
+		scheme = "https"
+		w.more += "\n" + theirs().listener
+		w.pool = strings.TrimPrefix(comma(w.pool)+", "+theirs().pool, ", ")
+	}
 	fmt.Fprintf(&b, "version: 1\nlisten: 127.0.0.1:0\nadmin: {listen: \"127.0.0.1:0\"}\nstate_dir: %q\n", dir)
 	fmt.Fprintf(&b, "shutdown: {drain: 2s}\nlimits: {%s}\n%s\npools:\n", w.limits, w.more)
 	for i, host := range w.hosts {
-		fmt.Fprintf(&b, "  c%d: {endpoints: [\"http://%s\"]%s}\n", i, host, comma(w.pool))
+		fmt.Fprintf(&b, "  c%d: {endpoints: [\"%s://%s\"]%s}\n", i, scheme, host, comma(w.pool))
 	}
 	b.WriteString("routes:\n")
 	for i := range w.hosts {

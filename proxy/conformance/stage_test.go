@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -113,10 +114,14 @@ type theatre struct {
 func open(t *testing.T, w world, n int) *theatre {
 	t.Helper()
 	th := &theatre{alone: w.alone}
+	w.secure = *overTLS
 	for range n {
 		m, err := newModel()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if w.secure {
+			m.Listener = secureListener{m.Listener}
 		}
 		m.running.Go(m.accept)
 		t.Cleanup(m.close)
@@ -155,6 +160,9 @@ func (s *stage) dial() *peer {
 	conn, err := net.Dial("tcp", s.proxy.data)
 	if err != nil {
 		s.fail("%v", err)
+	}
+	if *overTLS {
+		conn = secureClient(conn)
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	s.c = &peer{Conn: conn}
@@ -265,7 +273,12 @@ func (s *stage) seesClosed() {
 // stops ends what the client sends, and lets it read on.
 func (s *stage) stops() {
 	s.t.Helper()
-	if err := s.c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+	if secure, ok := s.c.Conn.(*tls.Conn); ok {
+		if err := secure.CloseWrite(); err != nil {
+			s.fail("%v", err)
+		}
+	}
+	if err := socketOf(s.c.Conn).CloseWrite(); err != nil {
 		s.fail("%v", err)
 	}
 }
@@ -366,8 +379,8 @@ func (s *stage) hangsUp() { _ = s.a.Close() }
 
 // resets closes the model server's connection with a RST.
 func (s *stage) resets() {
-	_ = s.a.Conn.(*net.TCPConn).SetLinger(0)
-	_ = s.a.Close()
+	_ = socketOf(s.a.Conn).SetLinger(0)
+	_ = socketOf(s.a.Conn).Close()
 }
 
 // freed waits for the proxy to end the connection to the model server, whose request was read to its end.
@@ -382,6 +395,6 @@ func (s *stage) freed(within time.Duration) {
 
 // vanishes resets the client's connection.
 func (s *stage) vanishes() {
-	_ = s.c.Conn.(*net.TCPConn).SetLinger(0)
-	_ = s.c.Close()
+	_ = socketOf(s.c.Conn).SetLinger(0)
+	_ = socketOf(s.c.Conn).Close()
 }
