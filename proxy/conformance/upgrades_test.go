@@ -72,7 +72,7 @@ func (s *stage) speaks(p *peer, text string) {
 	}
 }
 
-func halfClose(p *peer) { _ = p.Conn.(*net.TCPConn).CloseWrite() }
+func halfClose(p *peer) { _ = p.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func TestUpgradeRequests(t *testing.T) {
 	const rfc = "RFC 9110 7.8"
