@@ -17,7 +17,7 @@ type upload struct {
 	out      flow
 	bytes    int64
 	done     sync.WaitGroup
-	state    atomic.Int32 // running, complete or failed by its client
+	state    atomic.Int32 // running, ending, complete or failed by its client
 	cause    error        // valid once failed: what the client did
 
 	mu       sync.Mutex
@@ -26,6 +26,7 @@ type upload struct {
 
 const (
 	uploadRuns int32 = iota
+	uploadEnds       // all has come from the client, and the last of it is being sent: the answer may overtake us
 	uploadComplete
 	uploadFailed // its client is to blame
 )
@@ -105,8 +106,14 @@ func (u *upload) headCame() {
 	u.answered = true
 }
 
-// runs says that the request is not complete.
-func (u *upload) runs() bool { return u != nil && u.state.Load() != uploadComplete }
+// runs says that not all of the request has come.
+func (u *upload) runs() bool {
+	if u == nil {
+		return false
+	}
+	state := u.state.Load()
+	return state != uploadEnds && state != uploadComplete
+}
 
 // copy sends piece by piece. A piece waits in the buffer only for others that have come already.
 func (u *upload) copy() error {
@@ -126,6 +133,7 @@ func (u *upload) copy() error {
 			continue
 		}
 		if err == io.EOF {
+			u.state.Store(uploadEnds)
 			return u.finish()
 		}
 		if err != nil {
@@ -171,19 +179,22 @@ func (u *upload) blame(err error) error {
 }
 
 // endUpload waits for the upload of an exchange whose answer came, or failed. An upload that still runs is of no more
-// use: it is stopped, and neither connection carries another exchange.
+// use: it is stopped, and neither connection carries another exchange. One whose end the answer overtook spoils the model server's alone.
 func (x *exchange) endUpload(c *upstream.Conn, again bool, err error) (bool, error) {
 	u := x.upload
 	state := u.state.Load()
+	came := state == uploadComplete || state == uploadEnds
 	if state != uploadComplete {
-		x.conn.wire.CutRead()
 		c.Wire().Cut()
+	}
+	if !came {
+		x.conn.wire.CutRead()
 	}
 	u.done.Wait()
 	x.upload = nil
 	x.seen.BytesIn = u.bytes
-	if state == uploadComplete {
-		return again, err
+	if came {
+		return again && state == uploadComplete, err
 	}
 	x.conn.closing, x.conn.linger = true, true
 	if state == uploadFailed && !x.begun {

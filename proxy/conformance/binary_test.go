@@ -138,7 +138,7 @@ func (b *binary) end(t *testing.T) {
 	_ = b.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-b.drained:
-	case <-time.After(patience):
+	case <-time.After(3 * patience):
 		t.Error("mlproxy did not end within its time after SIGTERM")
 		_ = b.cmd.Process.Kill()
 		<-b.drained

@@ -143,7 +143,7 @@ func TestSplits(t *testing.T) {
 				s.send(whole[i:])
 				s.gets(bodyIs("one"), trailers("X-A: b"))
 				s.says(ok)
-				s.sees(200, bodyIs("ok"))
+				s.sees(200, bodyIs("ok"), lacks("Connection"))
 			}
 		}},
 		{"answers", "RFC 9112 2.2", func(s *stage) {
@@ -167,7 +167,7 @@ func TestSplits(t *testing.T) {
 				s.says(ok[:len(ok)*i/len(whole)])
 				s.pause(time.Millisecond)
 				s.says(ok[len(ok)*i/len(whole):])
-				s.sees(200, bodyIs("ok"))
+				s.sees(200, bodyIs("ok"), lacks("Connection"))
 			}
 		}},
 	})
