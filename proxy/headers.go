@@ -182,6 +182,9 @@ func (x *exchange) appendSigned(dst []byte) []byte {
 	case x.req.Minor == 0:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
+	if x.seen.Answered && x.seen.Status == 426 && x.ans.OffersUpgrade() { // which it must name (RFC 9110, section 15.5.22)
+		return x.ans.AppendUpgrade(dst)
+	}
 	return dst
 }
 

@@ -5,8 +5,12 @@ import "bytes"
 // AsksUpgrade says that the request offers to go on in another protocol (RFC 9110, section 7.8), one of those that are
 // carried: a GET of HTTP/1.1 without a body, whose Connection says upgrade.
 func (h *Head) AsksUpgrade() bool {
-	return h.Has(Upgrade) && h.upgrade && h.Minor == 1 && string(h.Method) == "GET" && h.Length == 0 && h.Framing != Chunked &&
-		len(h.appendProtocols(nil)) > 0
+	return h.OffersUpgrade() && h.Minor == 1 && string(h.Method) == "GET" && h.Length == 0 && h.Framing != Chunked
+}
+
+// OffersUpgrade says that the message names protocols that are carried.
+func (h *Head) OffersUpgrade() bool {
+	return h.Has(Upgrade) && h.upgrade && len(h.appendProtocols(nil)) > 0
 }
 
 // Agrees says that the answer, a 101, goes on in a protocol that the request offered, and in no other.

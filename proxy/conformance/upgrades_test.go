@@ -203,8 +203,21 @@ func TestUpgradeAnswers(t *testing.T) {
 		ordinary(200, ""),
 		ordinary(400, "Sec-WebSocket-Version: 13\r\n", has("Sec-WebSocket-Version: 13")),
 		ordinary(403, "Connection: keep-alive\r\n"),
-		ordinary(426, "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
 		ordinary(500, ""),
+		{"426 names what it asks for", "RFC 9110 15.5.22", func(s *stage) {
+			s.raw = true
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 426 X\r\nConnection: Upgrade, X-A\r\nX-A: b\r\nUpgrade: websocket, h2c\r\nContent-Length: 0\r\n\r\n")
+			s.sees(426, value("Connection", "Upgrade"), value("Upgrade", "websocket"), lacks("X-A"))
+			s.warm()
+		}},
+		{"426 to h2c", "RFC 9110 7.8", func(s *stage) {
+			s.send(get())
+			s.gets()
+			s.says("HTTP/1.1 426 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n")
+			s.sees(426, lacks("Upgrade", "Connection"))
+		}},
 		{"after 100 and 103", rfc, func(s *stage) {
 			s.asks(wsAsk)
 			s.says("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + wsAgreed)
@@ -493,6 +506,22 @@ func TestTunnelsMaxDuration(t *testing.T) {
 			s.breaks(s.c)
 			s.breaks(s.a.peer)
 			s.fence()
+		}},
+	})
+}
+
+// What on_client_gone says is for answers: of a tunnel the client is one of two ends.
+func TestTunnelsOfPoolsThatDrain(t *testing.T) {
+	plays(t, world{pool: "on_client_gone: drain"}, []play{
+		{"the client leaves", "RELIABILITY 8", func(s *stage) {
+			s.switches()
+			s.leaves()
+			s.ends(s.a.peer)
+		}},
+		{"the client resets", "RELIABILITY 8", func(s *stage) {
+			s.switches()
+			s.vanishes()
+			s.breaks(s.a.peer)
 		}},
 	})
 }
