@@ -107,7 +107,7 @@ func (c *Config) checkTLS() (faults Faults) {
 // checkPoolTLS is checkTLS for a pool.
 func (c *Config) checkPoolTLS(path string, p *Pool) (faults Faults) {
 	faults = c.checkPair(path, p.TLS.CertFile, p.TLS.KeyFile)
-	if p.TLS != (PoolTLS{}) && len(p.Endpoints) > 0 && !p.Secure() {
+	if p.TLS != (PoolTLS{}) && p.Consul == nil && len(p.Endpoints) > 0 && !p.Secure() {
 		faults = append(faults, c.Fault(path, path+" is set, and no endpoint of the pool is https://", "write https:// endpoints, or remove tls"))
 	}
 	return faults

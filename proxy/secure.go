@@ -93,8 +93,9 @@ func handshakeReason(err error) monitor.RejectReason {
 
 // isMethod says that what should have been a record of TLS begins like a request.
 func isMethod(b [5]byte) bool {
-	for _, c := range b[:3] {
-		if c < 'A' || c > 'Z' {
+	for i, c := range b {
+		letter := c >= 'A' && c <= 'Z'
+		if !letter && (i < 3 || c != ' ' && c != '/' && c != '*') {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -125,4 +126,12 @@ func socketOf(c net.Conn) *net.TCPConn {
 		c = secure.NetConn().(strict).Conn
 	}
 	return c.(*net.TCPConn)
+}
+
+// halfClose ends what one side sends, and lets it read on.
+func halfClose(p *peer) (err error) {
+	if secure, ok := p.Conn.(*tls.Conn); ok {
+		err = secure.CloseWrite()
+	}
+	return errors.Join(err, socketOf(p.Conn).CloseWrite())
 }

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -273,12 +272,7 @@ func (s *stage) seesClosed() {
 // stops ends what the client sends, and lets it read on.
 func (s *stage) stops() {
 	s.t.Helper()
-	if secure, ok := s.c.Conn.(*tls.Conn); ok {
-		if err := secure.CloseWrite(); err != nil {
-			s.fail("%v", err)
-		}
-	}
-	if err := socketOf(s.c.Conn).CloseWrite(); err != nil {
+	if err := halfClose(s.c); err != nil {
 		s.fail("%v", err)
 	}
 }

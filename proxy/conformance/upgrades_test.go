@@ -72,8 +72,6 @@ func (s *stage) speaks(p *peer, text string) {
 	}
 }
 
-func halfClose(p *peer) { _ = p.Conn.(interface{ CloseWrite() error }).CloseWrite() }
-
 func TestUpgradeRequests(t *testing.T) {
 	const rfc = "RFC 9110 7.8"
 	ask := func(lines ...string) string { return get(append(lines, "Sec-WebSocket-Version: 13")...) }
@@ -334,7 +332,7 @@ func TestTunnels(t *testing.T) {
 		{"the client ends what it sends", rfc, func(s *stage) {
 			s.switches()
 			s.speaks(s.c, "bye")
-			halfClose(s.c)
+			_ = halfClose(s.c)
 			s.carried(s.a.peer, "bye")
 			s.ends(s.a.peer)
 			for range 5 {
@@ -347,7 +345,7 @@ func TestTunnels(t *testing.T) {
 		{"the model server ends what it sends", rfc, func(s *stage) {
 			s.switches()
 			s.speaks(s.a.peer, "bye")
-			halfClose(s.a.peer)
+			_ = halfClose(s.a.peer)
 			s.carried(s.c, "bye")
 			s.ends(s.c)
 			for range 5 {
@@ -483,7 +481,7 @@ func TestTunnelsTimeLimits(t *testing.T) {
 		{"the model server alone talks", rfc, talks(server, client)},
 		{"half closed and silent", rfc, func(s *stage) {
 			s.switches()
-			halfClose(s.c)
+			_ = halfClose(s.c)
 			s.ends(s.a.peer)
 			s.ends(s.c)
 		}},
