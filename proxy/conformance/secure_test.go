@@ -25,12 +25,11 @@ var overTLS = flag.Bool("tls", false, "play every case over TLS")
 const atOnce = "TestChunks/(trailer_too_long|trailers_too_long_together|extension_too_long|extensions_too_many)$|" +
 	"TestInterimAnswers/without_end$|TestBrokenAnswers/chunks,_(trailers|extension)_without_end$"
 
-// TestEveryCaseOverTLS plays all the others again, over TLS.
+// TestEveryCaseOverTLS plays all the others again, over TLS. It is not parallel to them: cases with time limits do not like a crowd.
 func TestEveryCaseOverTLS(t *testing.T) {
 	if *overTLS {
 		return
 	}
-	t.Parallel()
 	if err := lookAtSources(); err != nil {
 		t.Fatal(err)
 	}
