@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,8 +67,8 @@ func NewConsul(o ConsulOptions) (*Consul, error) {
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || at.Path != "" && at.Path != "/" {
 		return nil, fmt.Errorf("consul address %q; write http://host:port or https://host:port", o.Address)
 	}
-	if o.Prefix == "" {
-		return nil, errors.New("consul prefix is empty; name one, for instance mlproxy")
+	if strings.Trim(o.Prefix, "/") != o.Prefix || o.Prefix == "" {
+		return nil, fmt.Errorf("consul prefix %q; write one without slashes at its ends, for instance mlproxy", o.Prefix)
 	}
 	o.Wait = orDefault(o.Wait, 30*time.Second)
 	o.Patience = orDefault(o.Patience, 5*time.Second)

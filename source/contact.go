@@ -7,15 +7,18 @@ import (
 	"time"
 )
 
-// Contact is how Consul stands with us, by what is watched.
+// Contact is how Consul stands with us.
 type Contact struct {
+	// Last is when Consul last answered anything, if only that it refuses; the zero time means never. What is watched may be silent for
+	// [ConsulOptions.Wait] because nothing is new; one who publishes, registers or leads hears from Consul three times in a SessionTTL.
+	Last     time.Time
 	Keys     Standing
 	Services map[Service]Standing
 }
 
 // Standing is how fresh what was last emitted is.
 type Standing struct {
-	// Last is when Consul last answered; the zero time means never.
+	// Last is when Consul last gave an answer to this; the zero time means never.
 	Last time.Time
 	// Stale says why what was emitted last is kept though it is not what Consul says now, or why nothing was emitted yet. Empty
 	// = fresh.
@@ -24,7 +27,7 @@ type Standing struct {
 
 // Contact tells the standing of everything that is watched now.
 func (c *Consul) Contact() Contact {
-	now := Contact{Keys: c.keys.read(), Services: map[Service]Standing{}}
+	now := Contact{Last: c.door.lastAnswer(), Keys: c.keys.read(), Services: map[Service]Standing{}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for s, standing := range c.services {

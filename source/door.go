@@ -21,7 +21,10 @@ type door struct {
 	base  *http.Transport
 	token func() (string, error)
 	pace  *pace
-	asked atomic.Int64
+	limit int // bytes of one answer
+
+	asked    atomic.Int64
+	answered atomic.Int64 // Unix time in nanoseconds; 0 = never
 }
 
 func newDoor(token func() (string, error)) *door {
@@ -35,8 +38,8 @@ func newDoor(token func() (string, error)) *door {
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second,
 			MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 		},
-		token: token,
-		pace:  &pace{gap: 125 * time.Millisecond, limit: 3 * time.Second}, // no second sees more than 10 queries
+		token: token, limit: maxAnswer,
+		pace: &pace{gap: 125 * time.Millisecond, limit: 3 * time.Second}, // no second sees more than 10 queries
 	}
 }
 
@@ -61,12 +64,25 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	answer.Body = &bounded{ReadCloser: answer.Body, left: maxAnswer}
-	if err := refused(answer); err != nil {
+	answer.Body = &bounded{ReadCloser: answer.Body, limit: d.limit, left: d.limit}
+	err = refused(answer)
+	if !errors.Is(err, ErrUnreachable) {
+		d.answered.Store(time.Now().UnixNano())
+	}
+	if err != nil {
 		_ = answer.Body.Close()
 		return nil, err
 	}
 	return answer, nil
+}
+
+// lastAnswer is when Consul last answered anything; the zero time means never.
+func (d *door) lastAnswer() time.Time {
+	at := d.answered.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
 }
 
 // refused says what a status means that is not an answer.
@@ -92,12 +108,12 @@ func words(body io.Reader) string {
 // bounded is a body that is not read beyond a size.
 type bounded struct {
 	io.ReadCloser
-	left int
+	limit, left int
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("%w: an answer of more than %d MiB", ErrTooLarge, maxAnswer>>20)
+		return 0, fmt.Errorf("%w: an answer of more than %d bytes", ErrTooLarge, b.limit)
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n

@@ -25,10 +25,10 @@ func (c *Consul) Campaign(ctx context.Context, name string, lead func(ctx contex
 	trials := effort{log: e.log, what: "stand for leader"}
 	for ctx.Err() == nil {
 		err := e.round(ctx)
-		if errors.Is(err, ErrConflict) { // somebody was quicker, or the lock's delay is not over
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotLeader) { // somebody was quicker, the lock's delay is not over; or a term is
 			err = nil
 		}
-		_ = sleep(ctx, trials.after(err, c.options.SessionTTL/10)) // ctx ends the loop
+		_ = sleep(ctx, trials.after(ctx, err, c.options.SessionTTL/10)) // ctx ends the loop
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (e *election) term(ctx context.Context, s *session) error {
 	return err
 }
 
-// hold renews the session until the term is over: with no error if lead returned or ctx ended.
+// hold renews the session until the term is over; without an error if lead returned.
 func (e *election) hold(ctx context.Context, s *session, ended <-chan struct{}) error {
 	ttl := e.c.options.SessionTTL
 	wait := ttl / 3
@@ -115,13 +115,13 @@ func (e *election) hold(ctx context.Context, s *session, ended <-chan struct{}) 
 		case <-ended:
 			return nil
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-time.After(wait):
 		}
 		held, err := e.confirm(ctx, s)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return ctx.Err()
 		case err == nil && !held:
 			return ErrNotLeader
 		case err == nil:
@@ -153,10 +153,14 @@ func (e *election) release(ctx context.Context, id string) {
 }
 
 func reason(err error) string {
-	if err == nil {
+	switch {
+	case err == nil:
 		return "it stepped down"
+	case errors.Is(err, context.Canceled):
+		return "it is stopping"
+	default:
+		return err.Error()
 	}
-	return err.Error()
 }
 
 // Guard writes on behalf of a leader.

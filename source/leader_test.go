@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"mlproxy/source/consultest"
 )
@@ -33,7 +34,8 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 	terms := make(chan term)
 	stops := map[string]func(){}
 	for _, who := range []string{"one", "two"} {
-		stops[who] = campaigning(t, consul(t, a, patientSession), who, terms)
+		c := consul(t, a, patientSession, func(o *ConsulOptions) { o.Patience = time.Minute }) // and so long is the lock's delay
+		stops[who] = campaigning(t, c, who, terms)
 	}
 	first := next(t, terms)
 	if _, err := first.guard.Put(t.Context(), "rollout", []byte("1"), 0); err != nil {

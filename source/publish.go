@@ -36,7 +36,7 @@ func (c *Consul) Publish(ctx context.Context, id string, values <-chan []byte) e
 		case <-again:
 		}
 		if err := p.pace.wait(ctx); err == nil {
-			again = time.After(trials.after(p.try(ctx), c.options.SessionTTL/3))
+			again = time.After(trials.after(ctx, p.try(ctx), c.options.SessionTTL/3))
 		}
 	}
 }

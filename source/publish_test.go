@@ -79,7 +79,10 @@ func TestAnInstanceThatDiedIsForgotten(t *testing.T) {
 }
 
 // patientSession is for tests in which no session should be lost on a busy machine.
-func patientSession(o *ConsulOptions) { o.SessionTTL = 6 * time.Second; o.Prefix = strings.ReplaceAll(o.Prefix, "/", "-") }
+func patientSession(o *ConsulOptions) {
+	o.SessionTTL = 6 * time.Second
+	o.Prefix = strings.ReplaceAll(o.Prefix, "/", "-")
+}
 
 // endSessions ends all sessions of a test at the server.
 func endSessions(t *testing.T, c *Consul) {

@@ -26,7 +26,7 @@ type Registration struct {
 func (c *Consul) Register(ctx context.Context, r Registration) error {
 	trials := effort{log: c.log, what: "register this instance"}
 	for ctx.Err() == nil {
-		_ = sleep(ctx, trials.after(c.pass(ctx, r), c.options.SessionTTL/3)) // ctx ends the loop
+		_ = sleep(ctx, trials.after(ctx, c.pass(ctx, r), c.options.SessionTTL/3)) // ctx ends the loop
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()

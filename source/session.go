@@ -104,8 +104,12 @@ type effort struct {
 	pause   backoff
 }
 
-// after takes the outcome of a trial and says when to try again: in a while if it succeeded, else after a pause.
-func (e *effort) after(err error, while time.Duration) time.Duration {
+// after takes the outcome of a trial and says when to try again: in a while if it succeeded, else after a pause. What fails because ctx
+// has ended is no failure.
+func (e *effort) after(ctx context.Context, err error, while time.Duration) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
 	if err == nil {
 		if e.failing {
 			e.log.Info("Consul answers again", "done", e.what)

@@ -87,5 +87,6 @@ func TestBadOptions(t *testing.T) {
 	f(ConsulOptions{Address: "127.0.0.1:8500", Prefix: "mlproxy"}, "write http://host:port")
 	f(ConsulOptions{Address: "unix:///run/consul", Prefix: "mlproxy"}, "write http://host:port")
 	f(ConsulOptions{Address: "http://127.0.0.1:8500/ui", Prefix: "mlproxy"}, "write http://host:port")
-	f(ConsulOptions{Address: "http://127.0.0.1:8500"}, "prefix is empty")
+	f(ConsulOptions{Address: "http://127.0.0.1:8500"}, "without slashes at its ends")
+	f(ConsulOptions{Address: "http://127.0.0.1:8500", Prefix: "/mlproxy"}, "without slashes at its ends")
 }
