@@ -54,6 +54,7 @@ type Consul struct {
 	keys    standing
 	keyPace *pace
 	all     *pace // of catalogue queries, all services together
+	callers *pace // of what others ask and write: however much, watches and sessions go on
 
 	mu       sync.Mutex
 	wanted   map[Service]bool
@@ -76,6 +77,7 @@ func NewConsul(o ConsulOptions) (*Consul, error) {
 	c := &Consul{
 		options: o, log: o.Log, door: newDoor(o.Token),
 		keyPace: &pace{gap: 250 * time.Millisecond}, all: &pace{gap: 160 * time.Millisecond},
+		callers:  &pace{gap: 200 * time.Millisecond, limit: 2 * time.Second},
 		services: map[Service]*standing{}, changed: make(chan struct{}, 1),
 	}
 	if c.log == nil {

@@ -156,3 +156,31 @@ func TestAnswersBeyondTheLimitAreNotRead(t *testing.T) {
 		wantNext(t, emitted, "config=2")
 	})
 }
+
+func TestHoweverMuchIsAskedConsulIsAskedSlowly(t *testing.T) {
+	t.Parallel()
+	a := shared(t)
+	c := consul(t, a)
+	emitted := keysOf(t, c)
+	wantNext(t, emitted, "")
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	calm(t, c, func() {
+		var askers sync.WaitGroup
+		for range 50 {
+			askers.Go(func() {
+				for ctx.Err() == nil {
+					if _, _, err := c.Get(ctx, "config"); err != nil && !errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		a.Put(t, t.Name()+"/config", "1")
+		wantNext(t, emitted, "config=1") // and the watch is not crowded out
+		if stale := c.Contact().Keys.Stale; stale != "" {
+			t.Error(stale)
+		}
+		askers.Wait()
+	})
+}

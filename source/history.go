@@ -18,6 +18,9 @@ const (
 // Record adds an entry to what the fleet remembers, and forgets the oldest beyond the last 200. The clocks of the fleet say what is
 // oldest. Errors: ErrTooLarge, ErrForbidden, ErrUnreachable.
 func (c *Consul) Record(ctx context.Context, entry []byte) error {
+	if err := c.callers.wait(ctx); err != nil {
+		return err
+	}
 	name := fmt.Sprintf("history/%s-%08x", time.Now().UTC().Format("20060102T150405.000000000Z"), rand.Uint32())
 	if _, err := c.put(ctx, c.fleet(name), entry, 0); err != nil {
 		return err
@@ -27,6 +30,9 @@ func (c *Consul) Record(ctx context.Context, entry []byte) error {
 
 // History is what the fleet remembers, oldest first. Errors: ErrForbidden, ErrUnreachable.
 func (c *Consul) History(ctx context.Context) ([][]byte, error) {
+	if err := c.callers.wait(ctx); err != nil {
+		return nil, err
+	}
 	list, err := c.list(ctx, c.fleet("history/"))
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ func (c *Consul) Publish(ctx context.Context, id string, values <-chan []byte) e
 
 // Instances are what all live instances show to the fleet now, by id. Errors: ErrForbidden, ErrUnreachable.
 func (c *Consul) Instances(ctx context.Context) (map[string][]byte, error) {
+	if err := c.callers.wait(ctx); err != nil {
+		return nil, err
+	}
 	list, err := c.list(ctx, c.fleet("instances/"))
 	if err != nil {
 		return nil, err

@@ -14,18 +14,27 @@ const MaxValue = 380 << 10
 // Put writes a key below the prefix if its index still is the one given; 0 = if it does not exist. It returns the new index.
 // Errors: ErrConflict, ErrTooLarge, ErrForbidden, ErrUnreachable.
 func (c *Consul) Put(ctx context.Context, key string, value []byte, index uint64) (uint64, error) {
+	if err := c.callers.wait(ctx); err != nil {
+		return 0, err
+	}
 	return c.put(ctx, c.key(key), value, index)
 }
 
 // Delete removes a key below the prefix if its index still is the one given; 0 = whatever stands there. That nothing stands there is
 // no error. Errors: ErrConflict, ErrForbidden, ErrUnreachable.
 func (c *Consul) Delete(ctx context.Context, key string, index uint64) error {
+	if err := c.callers.wait(ctx); err != nil {
+		return err
+	}
 	_, err := c.transact(ctx, nil, deletion(c.key(key), index))
 	return err
 }
 
 // Get reads a key below the prefix; false = nothing stands there. Errors: ErrForbidden, ErrUnreachable.
 func (c *Consul) Get(ctx context.Context, key string) (Pair, bool, error) {
+	if err := c.callers.wait(ctx); err != nil {
+		return Pair{}, false, err
+	}
 	ctx, cancel := c.briefly(ctx)
 	defer cancel()
 	pair, meta, err := c.client.KV().Get(c.key(key), new(api.QueryOptions).WithContext(ctx))
@@ -41,6 +50,9 @@ func (c *Consul) Get(ctx context.Context, key string) (Pair, bool, error) {
 // List reads what stands below a part of the prefix ("overrides/"; "" = all), by name without the prefix. What the token may not read is
 // left out. Errors: ErrForbidden, ErrTooLarge, ErrUnreachable.
 func (c *Consul) List(ctx context.Context, prefix string) (map[string]Pair, error) {
+	if err := c.callers.wait(ctx); err != nil {
+		return nil, err
+	}
 	list, err := c.list(ctx, c.key(prefix))
 	return pairs(list, c.key("")), err
 }
