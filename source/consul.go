@@ -45,7 +45,7 @@ type ConsulOptions struct {
 }
 
 // Consul is a Consul agent as a source: of keys, of instances, and of what the fleet knows about itself. All its methods may be
-// called at once. Nothing runs but inside a method; Close frees the connections.
+// called at once. Nothing runs and no connection is open but inside a method.
 type Consul struct {
 	options ConsulOptions
 	log     *slog.Logger
@@ -90,9 +90,6 @@ func NewConsul(o ConsulOptions) (*Consul, error) {
 	})
 	return c, err
 }
-
-// Close closes idle connections. Call it when no method runs any more.
-func (c *Consul) Close() { c.door.base.CloseIdleConnections() }
 
 // Queries counts what was asked of Consul so far, writes included.
 func (c *Consul) Queries() int64 { return c.door.asked.Load() }

@@ -35,8 +35,9 @@ func newDoor(token func() (string, error)) *door {
 	}
 	return &door{
 		base: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second,
-			MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			// A query that breaks on a used connection would be sent again behind our back, uncounted.
+			DisableKeepAlives: true,
 		},
 		token: token, limit: maxAnswer,
 		pace: &pace{gap: 125 * time.Millisecond, limit: 3 * time.Second}, // no second sees more than 10 queries

@@ -35,7 +35,8 @@ func wantStale(t *testing.T, c *Consul, why string) {
 func TestADurableAgentThatWasKilledIsNoNews(t *testing.T) {
 	t.Parallel()
 	a := consultest.Start(t, consultest.Options{Durable: true})
-	c := consul(t, a)
+	address, count := a.Counted(t)
+	c := consul(t, a, func(o *ConsulOptions) { o.Address = address })
 	a.Put(t, t.Name()+"/config", "1")
 	emitted := keysOf(t, c)
 	wantNext(t, emitted, "config=1")
@@ -49,12 +50,15 @@ func TestADurableAgentThatWasKilledIsNoNews(t *testing.T) {
 	}
 	a.Put(t, t.Name()+"/config", "2")
 	wantNext(t, emitted, "config=2") // and nothing before it
+	if seen, said := count(), c.Queries(); seen > said || seen < said-1 {
+		t.Errorf("%d queries seen, %d said", seen, said)
+	}
 }
 
 func TestAFrozenAgent(t *testing.T) {
 	t.Parallel()
 	a := consultest.Start(t, consultest.Options{})
-	c := consul(t, a, func(o *ConsulOptions) { o.Wait, o.Patience = time.Second, time.Second/2 })
+	c := consul(t, a, impatient)
 	a.Put(t, t.Name()+"/config", "1")
 	emitted := keysOf(t, c)
 	wantNext(t, emitted, "config=1")

@@ -17,13 +17,20 @@ type term struct {
 	end   chan struct{} // closed by the test: lead returns
 }
 
-// campaigning campaigns for a client; each election comes out of terms, and lasts until the test says so.
+// campaigning stands for leader; each election comes out of terms, and lasts until the test says so.
 func campaigning(t *testing.T, c *Consul, who string, terms chan<- term) (stop func()) {
 	return background(t, func(ctx context.Context) error {
 		return c.Campaign(ctx, "rollouts", func(ctx context.Context, g Guard) {
 			now := term{who: who, ctx: ctx, guard: g, end: make(chan struct{})}
-			terms <- now
-			<-now.end
+			select {
+			case terms <- now:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-now.end:
+			case <-t.Context().Done(): // the test gave up
+			}
 		})
 	})
 }
@@ -63,7 +70,8 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 func TestAnExLeaderCannotWrite(t *testing.T) {
 	t.Parallel()
 	a := shared(t)
-	old, young := consul(t, a, patientSession), consul(t, a, patientSession)
+	delay := func(o *ConsulOptions) { o.Patience = 5 * time.Second } // and so long is the lock's delay
+	old, young := consul(t, a, patientSession, delay), consul(t, a, patientSession, delay)
 	terms := make(chan term)
 	campaigning(t, old, "old", terms)
 	first := next(t, terms)
@@ -88,7 +96,7 @@ func TestAnExLeaderCannotWrite(t *testing.T) {
 func TestALeaderWithoutConsulLeadsNoMore(t *testing.T) {
 	t.Parallel()
 	a := consultest.Start(t, consultest.Options{})
-	c := consul(t, a)
+	c := consul(t, a, impatient)
 	terms := make(chan term)
 	campaigning(t, c, "one", terms)
 	for _, fault := range []struct{ begin, end func() }{

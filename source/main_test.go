@@ -43,10 +43,10 @@ func shared(t *testing.T) *consultest.Agent {
 // soon bounds what should happen at once, on a machine that is busy with other tests.
 const soon = 60 * time.Second
 
-// consul is a client of an agent with the test's name as prefix, impatient enough for tests.
+// consul is a client of an agent with the test's name as prefix. Its patience is that of a busy machine; see impatient.
 func consul(t *testing.T, a *consultest.Agent, change ...func(*ConsulOptions)) *Consul {
 	t.Helper()
-	o := ConsulOptions{Address: a.Address(), Prefix: t.Name(), Log: quietLog(), Wait: 10 * time.Second, Patience: 2 * time.Second, SessionTTL: time.Second}
+	o := ConsulOptions{Address: a.Address(), Prefix: t.Name(), Log: quietLog(), Wait: 10 * time.Second, Patience: 20 * time.Second, SessionTTL: time.Second}
 	for _, f := range change {
 		f(&o)
 	}
@@ -54,9 +54,11 @@ func consul(t *testing.T, a *consultest.Agent, change ...func(*ConsulOptions)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
 	return c
 }
+
+// impatient is for tests in which Consul falls silent.
+func impatient(o *ConsulOptions) { o.Wait, o.Patience = time.Second, time.Second }
 
 // background runs f until the test ends, and fails the test if f fails.
 func background(t *testing.T, f func(ctx context.Context) error) (stop func()) {

@@ -55,7 +55,7 @@ func TestWritesCompareAndSet(t *testing.T) {
 func TestWritesToAnAgentThatIsGone(t *testing.T) {
 	t.Parallel()
 	a := consultest.Start(t, consultest.Options{})
-	c := consul(t, a)
+	c := consul(t, a, impatient)
 	f := func(what string) {
 		t.Helper()
 		if _, err := c.Put(t.Context(), "config", nil, 0); !errors.Is(err, ErrUnreachable) {
