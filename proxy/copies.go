@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"math"
+
 	"mlproxy/monitor"
 	"mlproxy/router"
 	"mlproxy/shadow"
+	"mlproxy/upstream"
 )
 
 // copies is what an exchange keeps for the shadows that drew it: a streamed request's body, within the shadows' caps, and
@@ -12,6 +15,7 @@ type copies struct {
 	drawn  []*router.Shadow
 	wanted bool   // some shadow drew the exchange
 	body   []byte // of a streamed request, charged to every shadow in drawn; a buffered one is in the exchange
+	length int    // of the whole body; 0 = not known
 	answer shadow.Sum
 }
 
@@ -25,6 +29,30 @@ func (c *copies) draw(r *router.Route) {
 	if c.wanted = len(c.drawn) > 0; c.wanted {
 		c.answer.Reset()
 	}
+}
+
+// foresee refuses what could not be copied in the end, before a byte of a streamed body is kept for it.
+func (c *copies) foresee(head *upstream.Head) {
+	c.length = 0
+	if head.Framing == upstream.ByLength && head.Length <= math.MaxInt32 {
+		c.length = int(head.Length)
+	}
+	left := c.drawn[:0]
+	for _, s := range c.drawn {
+		switch {
+		case head.Framing == upstream.ByLength && head.Length > s.Config.MaxBody:
+			s.Meter.Dropped(monitor.DropTooLarge)
+		case !s.Pool.Serves():
+			s.Meter.Dropped(monitor.DropNoEndpoint)
+		case s.InFlight.Load() >= int64(s.Config.MaxInFlight):
+			s.Meter.Dropped(monitor.DropInFlight)
+		case s.Bytes.Load()+int64(c.length) > s.Config.MaxBytes:
+			s.Meter.Dropped(monitor.DropBytes)
+		default:
+			left = append(left, s)
+		}
+	}
+	c.drawn, c.wanted = left, len(left) > 0
 }
 
 // take keeps a piece of a streamed body. A shadow that has no room for it gets no copy.
@@ -43,10 +71,22 @@ func (c *copies) take(piece []byte) {
 		}
 	}
 	if c.drawn = left; len(left) > 0 {
-		c.body = append(c.body, piece...)
+		c.keep(piece)
 	} else {
 		c.body = nil
 	}
+}
+
+// keep appends a piece. The room doubles until it is that of the whole: what a client claims to send takes none.
+func (c *copies) keep(piece []byte) {
+	if need := len(c.body) + len(piece); need > cap(c.body) {
+		room := max(need, 2*cap(c.body))
+		if c.length >= need {
+			room = min(room, c.length)
+		}
+		c.body = append(make([]byte, 0, room), c.body...)
+	}
+	c.body = append(c.body, piece...)
 }
 
 func (c *copies) refuse(s *router.Shadow, why monitor.DropReason) {

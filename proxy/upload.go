@@ -45,6 +45,7 @@ func (x *exchange) startUpload(c *upstream.Conn) error {
 	u.out.buf = x.appendRequest(u.out.buf, &to)
 	u.out.chunked = x.req.Framing == upstream.Chunked
 	if x.shadow.wanted {
+		x.shadow.foresee(&x.req)
 		x.shadow.take(x.prefix)
 	}
 	c.Wire().ReadWithin(x.within(0))

@@ -25,11 +25,11 @@ func (r *Route) bindFailover(e *Estate, pools map[string]*Pool) {
 // Serving is the version that serves a request for which v was chosen: v as long as its pool has fit endpoints, or some that wait
 // for their first probe; else the first of Failover that has; else v again, for better or worse (panic).
 func (r *Route) Serving(v *Version) *Version {
-	if len(r.Failover) == 0 || v.Pool.serves() {
+	if len(r.Failover) == 0 || v.Pool.Serves() {
 		return v
 	}
 	for _, other := range r.Failover {
-		if other.Pool.serves() {
+		if other.Pool.Serves() {
 			return other
 		}
 	}

@@ -105,8 +105,8 @@ func TestDrainedEndpointsAreNotPicked(t *testing.T) {
 					t.Errorf("%v: endpoint %d", drained, i)
 				}
 			}
-			if len(p.Endpoints) != 3 || len(p.health().Endpoints) != 3 || p.Fit() != (left > 0) || p.serves() != (left > 0) || p.panics() {
-				t.Errorf("%v: fit %v, serves %v, panics %v", drained, p.Fit(), p.serves(), p.panics())
+			if len(p.Endpoints) != 3 || len(p.health().Endpoints) != 3 || p.Fit() != (left > 0) || p.Serves() != (left > 0) || p.panics() {
+				t.Errorf("%v: fit %v, serves %v, panics %v", drained, p.Fit(), p.Serves(), p.panics())
 			}
 			for i := range 100 {
 				e, insist := p.Pick(mix(uint64(i)), p.Endpoints[i%3])

@@ -91,8 +91,8 @@ func (p *Pool) eased(fit []member, now time.Time) (all []member, until time.Time
 // Fit reports whether some endpoint is fit to serve: proven, and its breaker lets an exchange pass.
 func (p *Pool) Fit() bool { return p.look().fit }
 
-// serves reports whether the pool can serve without panic.
-func (p *Pool) serves() bool {
+// Serves reports whether the pool can serve without panic.
+func (p *Pool) Serves() bool {
 	s := p.look()
 	return !s.panic && len(s.from.all) > 0
 }

@@ -71,8 +71,8 @@ func TestOrderOfChoice(t *testing.T) {
 	f := func(letters string, panicAt float64, fit, serves bool, want string) {
 		t.Helper()
 		p := stood(letters, panicAt)
-		if got := seenBy(p); got != want || p.Fit() != fit || p.serves() != serves {
-			t.Errorf("%s, panic at %v: picks %q, fit %v, serves %v; want %q, %v, %v", letters, panicAt, got, p.Fit(), p.serves(), want, fit, serves)
+		if got := seenBy(p); got != want || p.Fit() != fit || p.Serves() != serves {
+			t.Errorf("%s, panic at %v: picks %q, fit %v, serves %v; want %q, %v, %v", letters, panicAt, got, p.Fit(), p.Serves(), want, fit, serves)
 		}
 	}
 	f("", 0, false, false, "")

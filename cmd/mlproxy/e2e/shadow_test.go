@@ -218,3 +218,30 @@ routes:
 	f("max_in_flight: 5", "max_in_flight: 0", 4)
 	f("max_connections: 5", "max_in_flight: 0", 4)
 }
+
+// A body that streams is copied whole, or not at all.
+func TestLargeCopies(t *testing.T) {
+	live, same, small := serve(t, modeltest.Options{}), serve(t, modeltest.Options{}), serve(t, modeltest.Options{})
+	r := start(t, fmt.Sprintf(`
+pools:
+  live:  {endpoints: [%q]}
+  same:  {endpoints: [%q]}
+  small: {endpoints: [%q]}
+routes:
+  iris:
+    match: {path: /}
+    split: {live: 1}
+    shadow:
+      same:  {sample: 100%%, timeout: 1h}
+      small: {sample: 100%%, timeout: 1h, max_body: 100KiB}
+`, live.URL, same.URL, small.URL))
+	body := setosa + strings.Repeat(" ", 700<<10)
+	const n = 5
+	for i := range n {
+		status, text := call(t, http.MethodPost, "http://"+r.data+inferPath, body)
+		must(t, equal("the status of "+text, status, http.StatusOK))
+		r.awaitSum(i+1, "mlproxy_shadow_compared_total", "pool=same", "result=agree")
+	}
+	r.awaitSum(n, "mlproxy_shadow_dropped_total", "pool=small", "reason=body_too_large")
+	must(t, equal("copies of what is too large", small.Stats().Begun, 0))
+}
