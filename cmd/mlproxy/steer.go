@@ -21,7 +21,7 @@ import (
 type remote struct {
 	Admin     string `env:"MLPROXY_ADMIN" default:"http://127.0.0.1:9090" placeholder:"URL" help:"The admin listener (${default})."`
 	TokenFile string `placeholder:"FILE" help:"The bearer token for changes."`
-	CAFile    string `name:"ca-file" env:"MLPROXY_CA_FILE" placeholder:"FILE" help:"Authorities in PEM of an https:// listener's certificate; else the system's."`
+	CAFile    string `name:"ca-file" env:"MLPROXY_CA_FILE" placeholder:"FILE" help:"Authorities of an https:// listener's certificate; else the system's."`
 	CertFile  string `placeholder:"FILE" help:"A certificate in PEM for an admin listener that asks for one."`
 	KeyFile   string `placeholder:"FILE" help:"Its private key in PEM."`
 	output
