@@ -63,7 +63,7 @@ github.com/DataDog/sketches-go          : monitor rollout
 gonum.org/v1/gonum                      : drift rollout
 github.com/cespare/xxhash/v2            : router shadow
 golang.org/x/image                      : protocol
-golang.org/x/sys                        : proxy upstream
+golang.org/x/sys                        : proxy upstream cmd/mlproxy
 github.com/alecthomas/kong              : cmd/mlproxy
 github.com/tsenart/vegeta/v12           : bench/load bench/chaos
 net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos

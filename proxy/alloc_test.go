@@ -95,7 +95,7 @@ func startProxy(t testing.TB, cfg *config.Config, front net.Listener, change ...
 	t.Cleanup(func() {
 		within, done := context.WithTimeout(context.Background(), 10*time.Second)
 		defer done()
-		if err := s.Shutdown(within); err != nil {
+		if err := s.Shutdown(within, 0); err != nil {
 			t.Error("shutdown:", err)
 		}
 		_ = mirror.Close(within)

@@ -31,7 +31,7 @@ func (x *exchange) begin() bool {
 	}
 	x.upgrades = x.req.AsksUpgrade()
 	x.body.Start(&x.req, x.limits.head)
-	c.closing = x.req.Close || x.server.draining.Load()
+	c.closing = x.req.Close
 	return x.enter()
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ type conn struct {
 	client  netip.Addr
 	network netip.Addr   // of client, as limits.max_connections_per_ip counts
 	address []byte       // client as text
-	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not
+	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not; retiring, then retired by [conn.retire]
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
 	used    atomic.Bool  // it has carried an exchange
 	closing bool         // no request is read after the one that runs
@@ -94,25 +95,51 @@ func (c *conn) await() bool {
 	if c.used.Load() {
 		limit = c.server.inForce().idle
 	}
-	c.waiting.Store(max(1, c.server.opt.Watch.Now()))
+	since := max(1, c.server.opt.Watch.Now())
+	c.waiting.Store(since)
 	c.wire.ReadWithin(limit)
 	err := c.in.Fill()
-	c.waiting.Store(0)
+	if !c.waiting.CompareAndSwap(since, 0) {
+		err = c.lastLook(err)
+	}
 	if err != nil {
 		c.in.Drop()
 	}
 	return err == nil
 }
 
-// retire closes the connection if it has been waiting for a request for a moment: the proxy is stopping.
-func (c *conn) retire() {
+// retire closes the connection if it has been waiting for a request for as long as idle, counted from drained at the earliest: the
+// proxy is stopping. A client that has several connections uses them up one after the other, for each answer ends its own; what
+// is left then is of no use to it.
+func (c *conn) retire(drained int64, idle time.Duration) {
 	since := c.waiting.Load()
-	if since > 0 && time.Duration(c.server.opt.Watch.Now()-since) > retireAfter && c.wire.Still() {
+	if since <= 0 || time.Duration(c.server.opt.Watch.Now()-max(since, drained)) < idle || !c.wire.Still() {
+		return
+	}
+	if c.waiting.CompareAndSwap(since, retiring) {
 		c.wire.CutRead()
+		c.waiting.Store(retired)
 	}
 }
 
-const retireAfter = 300 * time.Millisecond
+const (
+	retiring = -1
+	retired  = -2
+)
+
+// lastLook is what came of the wait of a connection that was retired meanwhile: a request that has come all the same is served.
+func (c *conn) lastLook(err error) error {
+	for c.waiting.Load() != retired {
+		runtime.Gosched() // the other side is between two lines
+	}
+	c.waiting.Store(0)
+	c.wire.Resume()
+	if err != nil && !c.wire.Quiet() {
+		c.wire.ReadWithin(c.server.inForce().readHeader)
+		err = c.in.Fill()
+	}
+	return err
+}
 
 // bind makes up the connection that is aborted should the client leave; it is false when the client has left already.
 // With drain the model server is let finish.

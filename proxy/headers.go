@@ -177,7 +177,7 @@ func appendVia(dst []byte, minor int) []byte {
 func (x *exchange) appendSigned(dst []byte) []byte {
 	dst = x.appendIdentity(dst)
 	switch {
-	case x.conn.closing:
+	case x.parts():
 		dst = append(dst, "Connection: close\r\n"...)
 	case x.req.Minor == 0:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
@@ -200,6 +200,14 @@ func (x *exchange) appendIdentity(dst []byte) []byte {
 		dst = append(append(append(dst, "X-MLProxy-Pool: "...), x.version.Pool.Name...), crlf...)
 	}
 	return dst
+}
+
+// parts says whether the connection ends with this answer.
+func (x *exchange) parts() bool {
+	if x.server.draining.Load() {
+		x.conn.closing = true
+	}
+	return x.conn.closing
 }
 
 func appendField(dst []byte, name string, value []byte) []byte {

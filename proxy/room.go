@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// retireAfter is how long a connection must have waited before another may take its place.
+const retireAfter = 300 * time.Millisecond
+
 // makeRoom closes connections that wait for a request, for want of a descriptor for the next one, and says how many.
 func (s *Server) makeRoom() int {
 	now := s.opt.Watch.Now()
@@ -17,7 +20,7 @@ func (s *Server) makeRoom() int {
 	})
 	idle = dispensable(idle)
 	for _, c := range idle {
-		c.retire()
+		c.retire(0, retireAfter)
 	}
 	return len(idle)
 }

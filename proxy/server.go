@@ -87,9 +87,10 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Draining(on bool) { s.draining.Store(on) }
 
 // Shutdown closes the listeners and waits until every exchange has ended, or ctx does; it then cuts what is left and
-// says so by ctx's error. Connections that wait for a request are closed once they have been quiet for a moment.
-func (s *Server) Shutdown(ctx context.Context) error {
+// says so by ctx's error. Connections that have waited for a request for as long as idle, since the call at the earliest, are closed.
+func (s *Server) Shutdown(ctx context.Context, idle time.Duration) error {
 	s.Draining(true)
+	drained := s.opt.Watch.Now()
 	done := make(chan error, 1)
 	go func() { done <- s.fast.ShutdownWithContext(ctx) }()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -102,7 +103,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			}
 			return err
 		case <-tick.C:
-			s.each(func(c *conn) { c.retire() })
+			s.each(func(c *conn) { c.retire(drained, idle) })
 		}
 	}
 }

@@ -128,6 +128,12 @@ func (w *Wire) CutRead() {
 	}
 }
 
+// Resume lets reads wait again that were cut. Nobody else may be using the wire.
+func (w *Wire) Resume() {
+	w.readDue.Store(0)
+	_ = w.conn.SetReadDeadline(time.Time{})
+}
+
 // Linger gives reads d from now even if they were cut. Nobody else may be using the wire.
 func (w *Wire) Linger(d time.Duration) {
 	w.readDue.Store(0)

@@ -47,7 +47,7 @@ func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error
 	if err := os.WriteFile(place.Config, demoConfig(place, servers), 0o600); err != nil {
 		return err
 	}
-	proxy, err := newProgram(place.Config, t.Err)
+	proxy, err := newProgram(place.Config, t.Err, &inheritance{})
 	if err != nil {
 		return err
 	}

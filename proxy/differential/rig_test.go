@@ -61,7 +61,7 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(func() {
 		within, done := context.WithTimeout(context.Background(), patience)
 		defer done()
-		if err := s.Shutdown(within); err != nil {
+		if err := s.Shutdown(within, 0); err != nil {
 			t.Error("shutdown:", err)
 		}
 		cancel()

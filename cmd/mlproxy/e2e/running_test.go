@@ -28,6 +28,7 @@ type running struct {
 	data, admin string // the bound addresses
 	file        string // its config
 	cmd         *exec.Cmd
+	pid         int           // that of cmd, or of the process that took over from it
 	ended       chan struct{} // closed when the process has ended and its log is complete
 	held        bool          // its end was held to what it should be
 
@@ -51,15 +52,22 @@ func start(t *testing.T, config string) *running {
 
 func run(t *testing.T, binary, config string) *running {
 	t.Helper()
+	return launch(t, config, exec.Command(binary))
+}
+
+// launch serves by a command that lacks only its last arguments.
+func launch(t *testing.T, config string, cmd *exec.Cmd) *running {
+	t.Helper()
 	must(t, lookAtSources())
-	r := &running{t: t, file: filepath.Join(t.TempDir(), "config.yaml"), ended: make(chan struct{})}
+	r := &running{t: t, file: filepath.Join(t.TempDir(), "config.yaml"), ended: make(chan struct{}), cmd: cmd}
 	r.rewrite(config)
-	r.cmd = exec.Command(binary, "serve", "-c", r.file)
+	r.cmd.Args = append(r.cmd.Args, "serve", "-c", r.file)
 	out, err := r.cmd.StderrPipe()
 	must(t, err)
 	r.cmd.Stdout = r.cmd.Stderr
-	r.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10") // not a second
+	r.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=10"), r.cmd.Env...) // not a second
 	must(t, r.cmd.Start())
+	r.pid = r.cmd.Process.Pid
 	t.Cleanup(r.end)
 	go r.follow(out)
 	await(t, "the log line that says where it serves", func() error {
@@ -109,7 +117,7 @@ func (r *running) awaitSaid(words string) {
 
 func (r *running) signal(s syscall.Signal) {
 	r.t.Helper()
-	if err := r.cmd.Process.Signal(s); err != nil {
+	if err := syscall.Kill(r.pid, s); err != nil {
 		r.t.Errorf("mlproxy cannot be sent %v: %v", s, err)
 	}
 }
@@ -122,7 +130,7 @@ func (r *running) exit(code int) {
 	case <-r.ended:
 	case <-time.After(patience):
 		r.t.Errorf("mlproxy does not end; its log is:\n%s", r.said())
-		_ = r.cmd.Process.Kill()
+		_ = syscall.Kill(r.pid, syscall.SIGKILL)
 		<-r.ended
 	}
 	if got := r.cmd.ProcessState.ExitCode(); got != code {
@@ -189,7 +197,13 @@ func (r *running) status() *admin.Status {
 // cli runs the program's command line against the running process, holds its exit code and returns all it printed.
 func (r *running) cli(code int, args ...string) string {
 	r.t.Helper()
-	out, err := exec.Command(swift, append(args, "--admin", "http://"+r.admin)...).CombinedOutput()
+	return r.cliWithout(code, append(args, "--admin", "http://"+r.admin)...)
+}
+
+// cliWithout runs a command line that asks no running process.
+func (r *running) cliWithout(code int, args ...string) string {
+	r.t.Helper()
+	out, err := exec.Command(swift, args...).CombinedOutput()
 	if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
 		r.t.Fatal(err)
 	} else if err != nil && failed.ExitCode() != code || err == nil && code != 0 {
@@ -201,7 +215,7 @@ func (r *running) cli(code int, args ...string) string {
 // memory reads a figure of the process in bytes: VmRSS is what it has now, VmHWM the most it had since remember.
 func (r *running) memory(figure string) int64 {
 	r.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.pid))
 	must(r.t, err)
 	m := regexp.MustCompile(figure + `:\s+(\d+) kB`).FindSubmatch(text)
 	if m == nil {
@@ -216,7 +230,7 @@ func (r *running) memory(figure string) int64 {
 func (r *running) growth(f func()) int64 {
 	r.t.Helper()
 	const resetPeak = "5"
-	must(r.t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", r.cmd.Process.Pid), []byte(resetPeak), 0o200))
+	must(r.t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", r.pid), []byte(resetPeak), 0o200))
 	before := r.memory("VmRSS")
 	f()
 	return r.memory("VmHWM") - before

@@ -133,3 +133,32 @@ func TestDrainIsLimited(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// The last answer on a connection says that it is the last, and connections without a request do not hold up the end.
+func TestStopEndsConnections(t *testing.T) {
+	g := newGate(t)
+	r := start(t, simply(g.URL))
+	for range 10 {
+		idle, err := r.dial()
+		must(t, err)
+		defer idle.Close()
+	}
+	kept, err := r.dial()
+	must(t, err)
+	defer kept.Close()
+	_, err = io.WriteString(kept, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	<-g.arrived
+	r.signal(syscall.SIGTERM)
+	await(t, "the listener to close", func() error { return refused(r.data) })
+	close(g.slow)
+	answer, err := http.ReadResponse(kept.in, nil)
+	must(t, err)
+	must(t, equal("the answer", answer.StatusCode, http.StatusOK))
+	must(t, equal("that it is the last", answer.Close, true))
+	_, err = io.Copy(io.Discard, answer.Body)
+	must(t, err)
+	_, err = kept.in.ReadByte()
+	must(t, equal("the end of the connection", err, io.EOF))
+	r.exit(0) // with shutdown.drain at 30s, and in no time
+}
