@@ -151,8 +151,8 @@ func TestCompose(t *testing.T) {
 		if err != nil || filepath.Ext(name) != ".yml" && filepath.Ext(name) != ".yaml" {
 			return err
 		}
-		var any any
-		return yaml.Unmarshal([]byte(read(t, name)), &any)
+		var content any
+		return yaml.Unmarshal([]byte(read(t, name)), &content)
 	}))
 }
 
