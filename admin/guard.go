@@ -40,7 +40,7 @@ func (s *Server) guard(r *http.Request) error {
 		return forbidden("the Host %q is not one of mlproxy's; add it to admin.allowed_hosts if it should be", r.Host)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) {
-		return forbidden("requests of the page %q are not taken; use mlproxy's own address", origin)
+		return forbidden("requests of pages of %q are not taken; use mlproxy's own address", hostOf(origin))
 	}
 	if admin.TokenFile == "" || !changes(r) && !profiles(r) {
 		return nil
@@ -101,8 +101,16 @@ func bare(host string) string {
 }
 
 func sameHost(origin, host string) bool {
+	return hostOf(origin) != "" && strings.EqualFold(hostOf(origin), host)
+}
+
+// hostOf is the host of an Origin, with its port; "" when it has none.
+func hostOf(origin string) string {
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // authorize compares the bearer token with the file's, in a time that tells nothing of either. The file is read each time:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -163,13 +164,26 @@ func secretly(k kind[map[string]string]) kind[map[string]string] {
 	k.show = func(v map[string]string, all bool) *yaml.Node {
 		m := show(v, all)
 		for i := 0; i < len(m.Content); i += 2 {
-			if value := m.Content[i+1]; isSecret.MatchString(m.Content[i].Value) && value.Value != "*" {
+			if value := m.Content[i+1]; isSecretField(m.Content[i].Value, value.Value) {
 				value.Tag = secret
 			}
 		}
 		return m
 	}
 	return k
+}
+
+func isSecretField(name, value string) bool { return isSecret.MatchString(name) && value != "*" }
+
+// Redacted is the match as it may be shown: without the values of header fields that are likely to be secrets.
+func (m Match) Redacted() Match {
+	m.Headers = maps.Clone(m.Headers)
+	for name, value := range m.Headers {
+		if isSecretField(name, value) {
+			m.Headers[name] = "redacted"
+		}
+	}
+	return m
 }
 
 func methodName(s string) (string, problem) {

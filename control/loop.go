@@ -33,7 +33,7 @@ type Loop struct {
 }
 
 // audited marks the lines of the log that an audit looks for: changes, made or refused.
-var audited = slog.Bool("audit", true)
+const audited = "audit"
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
@@ -102,7 +102,7 @@ func (l *Loop) reload(u *source.Update) error {
 	l.state.Store(&now)
 	l.estate.Registry.ConfigRefused(now.reload.At)
 	l.log.Error("config refused, keeping revision", "revision", now.revision.Number, "origin", u.Origin, "author", u.Author, "reason", u.Reason,
-		"faults", now.reload.Faults, audited)
+		"faults", now.reload.Faults, audited, true)
 	return err
 }
 
@@ -155,7 +155,7 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	next.became(table, wanted, by)
 	l.state.Store(next)
 	l.announce(next)
-	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited)...)
+	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited, true)...)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (l *Loop) unchanged(next *state, wanted *config.Config, by Revision, keep f
 	l.state.Store(next)
 	l.announce(next)
 	by.Number, by.Digest = next.revision.Number, next.revision.Digest
-	l.log.Info("config unchanged, keeping revision", append(by.attributes(), audited)...)
+	l.log.Info("config unchanged, keeping revision", append(by.attributes(), audited, true)...)
 	return nil
 }
 

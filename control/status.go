@@ -146,7 +146,7 @@ func (l *Loop) Config() *config.Config {
 func (s *state) routeStatus(r *router.Route) RouteStatus {
 	c := r.Config
 	status := RouteStatus{
-		Match: MatchStatus(c.Match), Split: c.Split, Origin: c.Origin,
+		Match: MatchStatus(c.Match.Redacted()), Split: c.Split, Origin: c.Origin,
 		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name),
 	}
 	if b := c.BlueGreen; b != nil {
