@@ -76,7 +76,7 @@ func NewConsul(o ConsulOptions) (*Consul, error) {
 	o.SessionTTL = orDefault(o.SessionTTL, 10*time.Second)
 	c := &Consul{
 		options: o, log: o.Log, door: newDoor(o.Token),
-		keyPace: &pace{gap: 250 * time.Millisecond}, all: &pace{gap: 160 * time.Millisecond},
+		keyPace: &pace{gap: 150 * time.Millisecond}, all: &pace{gap: 160 * time.Millisecond},
 		callers:  &pace{gap: 200 * time.Millisecond, limit: 2 * time.Second},
 		services: map[Service]*standing{}, changed: make(chan struct{}, 1),
 	}

@@ -61,23 +61,37 @@ type publication struct {
 	c       *Consul
 	key     string
 	value   []byte
+	written []byte // under the session that is open
 	session session
 	pace    *pace
 }
 
-// try makes it so that the value stands there under a living session. What is so already is not written again.
+// try makes it so that the value stands there under a living session. What is so already is not written again; a new value is written
+// without further questions while the session is fresh.
 func (p *publication) try(ctx context.Context) error {
-	anew, err := p.session.ensure(ctx)
-	if err != nil {
-		return err
-	}
-	if !anew {
-		held, value, err := p.session.holds(ctx, p.key)
-		if err != nil || held && bytes.Equal(value, p.value) {
+	fresh := p.session.id != "" && time.Since(p.session.confirmed) < p.c.options.SessionTTL/3
+	if !fresh || bytes.Equal(p.value, p.written) {
+		there, err := p.check(ctx)
+		if err != nil || there {
 			return err
 		}
 	}
-	return p.session.lock(ctx, p.key, p.value)
+	if err := p.session.lock(ctx, p.key, p.value); err != nil {
+		p.session.confirmed = time.Time{} // is it lost? check next time
+		return err
+	}
+	p.written = p.value
+	return nil
+}
+
+// check keeps the session, or opens another, and says whether the value stands there under it.
+func (p *publication) check(ctx context.Context) (there bool, err error) {
+	anew, err := p.session.ensure(ctx)
+	if err != nil || anew {
+		return false, err
+	}
+	held, value, err := p.session.holds(ctx, p.key)
+	return held && bytes.Equal(value, p.value), err
 }
 
 // latest is the last of what has come so far.
