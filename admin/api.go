@@ -132,11 +132,45 @@ func (s *Server) allRoutes() (control.Revision, any) {
 
 func (s *Server) revisions() (control.Revision, any) {
 	all := s.Loop.Revisions()
-	return all[0], Revisions{all}
+	return all[0], Revisions{Revisions: all}
 }
 
 func (s *Server) overrides() (control.Revision, any) {
 	return s.Loop.Status().Revision, s.Loop.Overrides()
+}
+
+// history answers with what operators changed in the fleet.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
+	if err := options(r, nil); err != nil {
+		return err
+	}
+	events, err := s.Loop.History(r.Context())
+	if err != nil {
+		return err
+	}
+	return reply(w, s.Loop.Status().Revision, History{events})
+}
+
+// longestWait bounds how long a request may wait for the fleet: below the listener's time to answer.
+const longestWait = 25 * time.Second
+
+// fleet answers with the proxies that act by the config in force, and those that do not, at once or when all do.
+func (s *Server) fleet(w http.ResponseWriter, r *http.Request) error {
+	if err := options(r, []string{"wait"}); err != nil {
+		return err
+	}
+	wait := time.Duration(0)
+	if v := r.URL.Query().Get("wait"); v != "" {
+		var err error
+		if wait, err = time.ParseDuration(v); err != nil || wait < 0 {
+			return badRequest("wait=%s; how long to wait for the fleet, such as 10s", v)
+		}
+	}
+	a, err := s.Loop.Await(r.Context(), min(wait, longestWait))
+	if err != nil {
+		return err
+	}
+	return reply(w, s.Loop.Status().Revision, a)
 }
 
 // plan reads the body as if it stood in the config file. It changes nothing, but needs the token all the same: what a file
@@ -208,6 +242,11 @@ func change(r *http.Request, parameters []string) (control.Change, error) {
 	if v := r.URL.Query().Get("ttl"); v != "" {
 		if c.TTL, err = time.ParseDuration(v); err != nil || c.TTL <= 0 {
 			return c, badRequest("ttl=%s; how long the change lasts, such as 15m or 2h30m", v)
+		}
+	}
+	if v := r.URL.Query().Get("local"); v != "" {
+		if c.Local, err = strconv.ParseBool(v); err != nil {
+			return c, badRequest("local=%s; true or false", v)
 		}
 	}
 	c.If, err = ifMatch(r.Header.Values("If-Match"))

@@ -100,6 +100,19 @@ func (c *Client) Plan(ctx context.Context, file []byte) (*control.Plan, error) {
 	return p, c.ask(ctx, http.MethodPost, "/api/v1/plan", "", file, p)
 }
 
+// History asks what operators changed in the fleet; nothing without one.
+func (c *Client) History(ctx context.Context) ([]control.Event, error) {
+	var h History
+	err := c.ask(ctx, http.MethodGet, "/api/v1/history", "", nil, &h)
+	return h.Events, err
+}
+
+// Await asks which proxies of the fleet act by the config in force, once all of them do, or after a while.
+func (c *Client) Await(ctx context.Context, within time.Duration) (*control.Agreement, error) {
+	a := new(control.Agreement)
+	return a, c.ask(ctx, http.MethodGet, "/api/v1/fleet?wait="+within.String(), "", nil, a)
+}
+
 // SetSplit divides a route's traffic anew.
 func (c *Client) SetSplit(ctx context.Context, change control.Change, split config.Weights) (control.Revision, error) {
 	return c.change(ctx, http.MethodPut, routePath(change, "split"), change, split)
@@ -155,6 +168,9 @@ func (c *Client) change(ctx context.Context, method, path string, change control
 	options := url.Values{}
 	if change.Force {
 		options.Set("force", "true")
+	}
+	if change.Local {
+		options.Set("local", "true")
 	}
 	if change.TTL != 0 {
 		options.Set("ttl", change.TTL.String())

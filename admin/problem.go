@@ -63,6 +63,8 @@ var meanings = []struct {
 	{control.ErrNoOverride, http.StatusNotFound, "no_override"},
 	{control.ErrUnfit, http.StatusConflict, "unfit"},
 	{control.ErrLastFit, http.StatusConflict, "last_fit"},
+	{control.ErrMasked, http.StatusConflict, "masked"},
+	{control.ErrFleet, http.StatusServiceUnavailable, "fleet"},
 	{control.ErrNoPrevious, http.StatusConflict, "no_previous"},
 	{control.ErrStale, http.StatusPreconditionFailed, "stale"},
 	{control.ErrNotStored, http.StatusInsufficientStorage, "not_stored"},

@@ -27,6 +27,8 @@ GET    /api/v1/routes                     the routes of it
 GET    /api/v1/config                     the config in force, overrides included, as YAML without secrets
 GET    /api/v1/revisions                  the last 50, and what each changed
 POST   /api/v1/revisions/{n}/restore      every route's split or active pool as it was   ?force=true
+GET    /api/v1/history                    what operators changed in the fleet
+GET    /api/v1/fleet                      which proxies act by the same config   ?wait=10s
 POST   /api/v1/plan                       what a config file, in the body, would change
 GET    /api/v1/overrides                  what operators have set and drained
 PUT    /api/v1/routes/{route}/split       {"iris-stable": 90, "iris-canary": 10}
@@ -37,7 +39,7 @@ PUT    /api/v1/pools/{pool}/drain         no new requests from any split
 DELETE /api/v1/pools/{pool}/drain         as before
 PUT    /api/v1/endpoints/{address}/drain  no new requests in any pool   ?force=true
 DELETE /api/v1/endpoints/{address}/drain  as before
-       changes take ?ttl=15m, X-Reason and If-Match
+       changes take ?ttl=15m, X-Reason and If-Match; those of routes go to the fleet, if there is one, unless ?local=true
 
 POST   /-/reload                          read the config file now, and hear what became of it
 GET    /-/healthy                         the process lives
@@ -59,13 +61,15 @@ func (s *Server) routes() http.Handler {
 		"/api/v1/routes":                    {"GET": s.shown(s.allRoutes)},
 		"/api/v1/config":                    {"GET": s.config},
 		"/api/v1/revisions":                 {"GET": s.shown(s.revisions)},
-		"/api/v1/revisions/{n}/restore":     {"POST": changing(s.restore, "force", "ttl")},
+		"/api/v1/revisions/{n}/restore":     {"POST": changing(s.restore, "force", "ttl", "local")},
+		"/api/v1/history":                   {"GET": s.history},
+		"/api/v1/fleet":                     {"GET": s.fleet},
 		"/api/v1/plan":                      {"POST": s.plan},
 		"/api/v1/overrides":                 {"GET": s.shown(s.overrides)},
-		"/api/v1/routes/{route}/split":      {"PUT": changing(s.setSplit, "ttl")},
-		"/api/v1/routes/{route}/active":     {"PUT": changing(s.setActive, "force", "ttl")},
-		"/api/v1/routes/{route}/rollback":   {"POST": changing(s.rollback, "force", "ttl")},
-		"/api/v1/routes/{route}/override":   {"DELETE": changing(s.removeOverride, "force")},
+		"/api/v1/routes/{route}/split":      {"PUT": changing(s.setSplit, "ttl", "local")},
+		"/api/v1/routes/{route}/active":     {"PUT": changing(s.setActive, "force", "ttl", "local")},
+		"/api/v1/routes/{route}/rollback":   {"POST": changing(s.rollback, "force", "ttl", "local")},
+		"/api/v1/routes/{route}/override":   {"DELETE": changing(s.removeOverride, "force", "local")},
 		"/api/v1/pools/{pool}/drain":        {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
 		"/api/v1/endpoints/{address}/drain": {"PUT": changing(s.drainEndpoint, "force", "ttl"), "DELETE": changing(s.undrainEndpoint)},
 		"/debug/pprof/":                     {"GET": plugged(pprof.Index)},

@@ -45,6 +45,13 @@ type Status struct {
 // Revisions is the answer of GET /api/v1/revisions, the newest first.
 type Revisions struct {
 	Revisions []control.Revision `json:"revisions"`
+	// Fleet is what mlproxy history shows beside them; the API has it at /api/v1/history.
+	Fleet []control.Event `json:"fleet,omitempty"`
+}
+
+// History is what operators changed in the fleet, the newest first.
+type History struct {
+	Events []control.Event `json:"events"`
 }
 
 // Server is the admin listener's HTTP server.

@@ -100,6 +100,7 @@ func (c *Config) check() Faults {
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		faults = append(faults, c.checkEndpoints("pools."+name+".endpoints", c.Pools[name])...)
 		faults = append(faults, c.checkPoolTLS("pools."+name+".tls", c.Pools[name])...)
+		faults = append(faults, c.checkForeign("pools."+name+".endpoints", c.Pools[name])...)
 		if c.Pools[name].Consul != nil && c.Consul == nil {
 			faults = append(faults, c.Fault("pools."+name+".consul", "pools."+name+".consul asks Consul's catalogue, and there is no consul section",
 				"write consul: {address: http://127.0.0.1:8500} at the top level, or name endpoints instead"))
@@ -215,14 +216,10 @@ func someEndpoints(r *reader, n *node, path string) {
 	if n.get("endpoints") != nil {
 		return
 	}
-	right := "write endpoints: [http://127.0.0.1:9001]"
-	if consulWorks {
-		if k := n.get("consul"); k != nil && !isAbsent(k) {
-			return
-		}
-		right += ", or consul: {service: name}"
+	if k := n.get("consul"); k != nil && !isAbsent(k) {
+		return
 	}
-	r.fault(r.where[path], path+".endpoints is missing", right)
+	r.fault(r.where[path], path+".endpoints is missing", "write endpoints: [http://127.0.0.1:9001], or consul: {service: name}")
 }
 
 func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Faults) {

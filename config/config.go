@@ -102,11 +102,11 @@ type Catalogue struct {
 // Pool is one deployed version of a model.
 type Pool struct {
 	Name string
-	// Endpoints are those in force: what the file says, or the members that [WithMembers] gave.
+	// Endpoints are those in force: what the file says, or, once Answered, the members that the catalogue has.
 	Endpoints []Endpoint
-	// Fallback is what stands beside Consul in the file once members are in force, perhaps empty; before that it is nil.
-	Fallback []Endpoint
-	Consul   *Catalogue // nil = Endpoints are all there are
+	Answered  bool       // Consul's catalogue has, which [WithMembers] says
+	Fallback  []Endpoint // what the file says, once Answered
+	Consul    *Catalogue // nil = Endpoints are all there are
 
 	Source // of the whole pool
 

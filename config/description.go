@@ -8,18 +8,15 @@ import (
 // This file is the description of config.yaml: every key, its default and what it means. The reader, the JSON Schema and
 // the reference page docs/config.md all come from it.
 
-// consulWorks says whether `consul`, in both its places, is taken; until it is, only what means that it is absent.
-var consulWorks = false
-
 const (
 	gib      = 1 << 30
 	mostInts = 1_000_000_000
 )
 
-var notNegative, positive = duration(0), duration(1)
+var notNegative, positive, formatVersion = duration(0), duration(1), whole(1, 1)
 
 var document = section("config", nil,
-	required(key("version", whole(1, 1), func(c *Config) *int { return &c.Version }, "",
+	required(key("version", formatVersion, func(c *Config) *int { return &c.Version }, "",
 		"Version of this format; 1 is the only one.")),
 	key("listen", oneOrMore(listenAddress), func(c *Config) *[]string { return &c.Listen }, "127.0.0.1:8080",
 		"Where clients connect, host:port; an empty host is every address of the machine, port 0 any free port. Change needs a restart."),
@@ -40,8 +37,8 @@ var document = section("config", nil,
 		"Where spans of exchanges are sent; absent: nowhere."),
 	key("admin", admin, func(c *Config) *Admin { return &c.Admin }, "{}",
 		"The listener people see and steer through."),
-	until(&consulWorks, key("consul", orOff(pointer(consul)), func(c *Config) **Consul { return &c.Consul }, "",
-		"Where desired state and endpoints come from besides this file; absent or `false`: from nowhere. Change needs a restart.")),
+	key("consul", orOff(pointer(consul)), func(c *Config) **Consul { return &c.Consul }, "",
+		"Where desired state and endpoints come from besides this file; absent or `false`: from nowhere. Change needs a restart."),
 	key("state_dir", folder, func(c *Config) *string { return &c.StateDir }, "./state",
 		"Folder for what operators change at run time; a relative path starts at the folder of this file. Change needs a restart."),
 	key("pools", pools, func(c *Config) *map[string]*Pool { return &c.Pools }, "{}",
@@ -120,6 +117,8 @@ var admin = section("admin", nil,
 var (
 	pools  = mapOf(pointer(pool), namePattern, name)
 	routes = mapOf(pointer(route), namePattern, name)
+
+	shadows = mapOf(pointer(shadow), namePattern, name)
 )
 
 var consul = section("consul", nil,
@@ -134,7 +133,7 @@ var consul = section("consul", nil,
 )
 
 var registration = section("registration", nil,
-	required(key("name", serviceName, func(r *Registration) *string { return &r.Name }, "",
+	required(key("name", proxyName, func(r *Registration) *string { return &r.Name }, "",
 		"Name of the service.")),
 	key("tags", listOf(serviceTag, 0), func(r *Registration) *[]string { return &r.Tags }, "[]",
 		"Tags of the service."),
@@ -156,8 +155,8 @@ var catalogue = section("catalogue", nil,
 var pool = needsOne(section("pool", someEndpoints,
 	key("endpoints", listOf(endpoint, 1), (*Pool).written, "",
 		"The model servers: http://host:port or https://host:port each. Beside `consul` they serve until the catalogue first answers, and may be left out."),
-	until(&consulWorks, key("consul", orOff(pointer(catalogue)), func(p *Pool) **Catalogue { return &p.Consul }, "",
-		"Endpoints from Consul's catalogue; absent or `false`: only `endpoints`.")),
+	key("consul", orOff(pointer(catalogue)), func(p *Pool) **Catalogue { return &p.Consul }, "",
+		"Endpoints from Consul's catalogue; absent or `false`: only `endpoints`."),
 	key("balance", balance, func(p *Pool) *string { return &p.Balance }, "least_request",
 		"How an endpoint is picked: round_robin, least_request (the less busy of two), peak_ewma or hash."),
 	key("connect_timeout", positive, func(p *Pool) *time.Duration { return &p.ConnectTimeout }, "500ms",
@@ -259,7 +258,7 @@ var route = section("route", oneDivision,
 		"Which clients may use the route; absent or `false`: all."),
 	key("rate_limit", orOff(pointer(rateLimit)), func(r *Route) **RateLimit { return &r.RateLimit }, "",
 		"How often; absent or `false`: as often as they like."),
-	key("shadow", mapOf(pointer(shadow), namePattern, name), func(r *Route) *map[string]*Shadow { return &r.Shadow }, "{}",
+	key("shadow", shadows, func(r *Route) *map[string]*Shadow { return &r.Shadow }, "{}",
 		"Pools that get copies of the requests, by name; nobody waits for their answers."),
 	key("timeout", positive, func(r *Route) *time.Duration { return &r.Timeout }, "30s",
 		"Time from the last request byte sent to the head of the answer, retries included; above it 504."),

@@ -14,10 +14,8 @@ import (
 func (c *Config) Digest() string {
 	plain := c.withoutSources()
 	plain.Listen, plain.Admin.Listen, plain.StateDir, plain.Consul = nil, "", "", nil
-	for name, p := range plain.Pools {
-		if p.Consul != nil {
-			plain.Pools[name].Endpoints, plain.Pools[name].Fallback = p.asWritten(), nil
-		}
+	for _, p := range plain.Pools {
+		p.Endpoints, p.Fallback, p.Answered = p.asWritten(), nil, false
 	}
 	return plain.sum()
 }
@@ -51,7 +49,7 @@ func (c *Config) withoutSources() *Config {
 	return &plain
 }
 
-// asWritten are the endpoints the file says, and behind them those that operators drained, whether members or not.
+// asWritten are the endpoints that were said, by whomsoever, and behind them those that operators drained, members or not.
 func (p *Pool) asWritten() []Endpoint {
 	var drained []Endpoint
 	for _, e := range p.Endpoints {
@@ -61,7 +59,8 @@ func (p *Pool) asWritten() []Endpoint {
 	}
 	endpoints := []Endpoint{}
 	for _, e := range *p.written() {
-		endpoints = append(endpoints, Endpoint{URL: e.URL, Weight: e.Weight})
+		e.Drained, e.Foreign = false, false
+		endpoints = append(endpoints, e)
 	}
 	return append(endpoints, distinct(drained)...)
 }

@@ -10,7 +10,7 @@ var variable = regexp.MustCompile(`\$?\$\{([^}]*)(\}?)`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// expand replaces ${NAME} and ${NAME:-default} by what env says; the default also stands in for an empty value, as in
+// expand replaces ${NAME} and ${NAME:-default} by what env says, and refuses them if that is nil; the default also stands in for an empty value, as in
 // a shell. $${ is a plain ${. What a variable holds is never expanded again, nor read as YAML.
 func expand(s string, env func(string) (string, bool)) (string, problem) {
 	if !strings.Contains(s, "${") {
@@ -38,6 +38,12 @@ func lookup(reference string, env func(string) (string, bool)) (string, problem)
 		return "", problem{
 			shorten(reference) + " names no environment variable",
 			"write ${NAME} or ${NAME:-default}, or $${ for a plain ${",
+		}
+	}
+	if env == nil {
+		return "", problem{
+			shorten(reference) + " would be a variable of this machine, and a key of Consul has none",
+			"write the value out, or $${ for a plain ${",
 		}
 	}
 	value, set := env(name)

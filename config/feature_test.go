@@ -60,6 +60,16 @@ func TestValuesOfFeatures(t *testing.T) {
 		&APIKeys{File: "/etc/mlproxy/keys.yaml", Header: "x-api-key"}, &RateLimit{0.5, 10, "route"},
 		&APIKeys{File: "keys.yaml", Header: "authorization"}, &RateLimit{50, 50, "key"}, (*APIKeys)(nil), &RateLimit{0.1, 1, "client_ip"},
 	})
+	f("consul", func(c *Config) any { return c.Consul }, &Consul{
+		Address: "http://consul.example.org:8500", TokenFile: "token", Prefix: "team/mlproxy", Register: &Registration{"mlproxy", []string{"edge", "eu,west"}},
+	})
+	f("consul", func(c *Config) any {
+		return []*Catalogue{c.Pools["a"].Consul, c.Pools["b"].Consul, c.Pools["c"].Consul}
+	}, []*Catalogue{
+		{Service: "iris", Tags: []string{}, PassingOnly: true},
+		{Service: "iris", Tags: []string{"v2", "gpu"}, Datacenter: "eu-west", Near: "_agent"},
+		nil,
+	})
 	f("access_log", func(c *Config) any { return c.Log.Access }, Access{Sample: 0.5, File: "access.log"})
 	f("tracing", func(c *Config) any { return c.Tracing }, &Tracing{"http://collector:4318/v1/traces", 1})
 }

@@ -50,10 +50,10 @@ func secretHeader(s string) (string, problem) {
 	return lower, p
 }
 
-// loadKeys reads the files of API keys that routes name, each once.
-func (c *Config) loadKeys() (faults Faults) {
+// loadKeys reads the files of API keys that these routes name, each once.
+func (c *Config) loadKeys(routes []string) (faults Faults) {
 	read := map[string]map[string]Key{}
-	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
+	for _, name := range routes {
 		keys := c.Routes[name].APIKeys
 		if keys == nil {
 			continue

@@ -23,6 +23,7 @@ type shape struct {
 	keys    []about
 	each    *shape // the values of a list or a map
 	orFalse bool   // false is taken, too: it means absent
+	nearby  bool   // a file, which a key of Consul may name within the folder of the config file only
 }
 
 // kind is one sort of value: what it looks like, how it is read, and how it is written. read reports its own faults and

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -63,22 +65,11 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, e
 	return &c, nil
 }
 
-// settle writes names into what carries them, and lets relative paths start at the file's folder.
+// settle lets relative paths start at the file's folder, and fills in what depends on more than one key.
 func (c *Config) settle(folder string) {
 	c.TLS.settle(folder)
 	c.Admin.TLS.settle(folder)
-	for name, p := range c.Pools {
-		p.Name, p.Source = name, Source{Origin: FromFile}
-		p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile = from(folder, p.TLS.CAFile), from(folder, p.TLS.CertFile), from(folder, p.TLS.KeyFile)
-		if h := p.HealthCheck; h != nil && h.Body != "" && !c.says("pools."+name+".health_check.method") {
-			h.Method = "POST"
-		}
-	}
-	for name, r := range c.Routes {
-		r.Name = name
-		r.from(Source{Origin: FromFile})
-		r.settleAdmission(folder)
-	}
+	c.settleParts(folder, Source{Origin: FromFile})
 	c.folder = folder
 	if c.Consul != nil {
 		c.Consul.TokenFile = from(folder, c.Consul.TokenFile)
@@ -86,6 +77,25 @@ func (c *Config) settle(folder string) {
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
 	c.Log.Access.File = from(folder, c.Log.Access.File)
+}
+
+// settleParts is settle for the pools and routes, which are all from one source: they get their names, too.
+func (c *Config) settleParts(folder string, said Source) {
+	for name, p := range c.Pools {
+		p.Name, p.Source = name, said
+		p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile = from(folder, p.TLS.CAFile), from(folder, p.TLS.CertFile), from(folder, p.TLS.KeyFile)
+		if h := p.HealthCheck; h != nil && h.Body != "" && !c.says("pools."+name+".health_check.method") {
+			h.Method = "POST"
+		}
+		for i := range p.Endpoints {
+			p.Endpoints[i].Foreign = said.Origin != FromFile
+		}
+	}
+	for name, r := range c.Routes {
+		r.Name = name
+		r.from(said)
+		r.settleAdmission(folder)
+	}
 }
 
 // from says of every value of a route who said it.
@@ -110,7 +120,13 @@ func (c *Config) checkFiles() (faults Faults) {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
 	faults = append(faults, c.tryTLS()...)
-	return append(faults, c.loadKeys()...)
+	return append(faults, c.loadParts(c)...)
+}
+
+// loadParts tries and reads the files that the pools and routes of part name, which are c's.
+func (c *Config) loadParts(part *Config) Faults {
+	faults := c.tryPoolTLS(slices.Sorted(maps.Keys(part.Pools)))
+	return append(faults, c.loadKeys(slices.Sorted(maps.Keys(part.Routes)))...)
 }
 
 func (c *Config) checkConsulToken() error {

@@ -2,7 +2,9 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -16,14 +18,13 @@ func WithMembers(c *Config, m Members) *Config {
 	filled.Pools = maps.Clone(c.Pools)
 	for name, p := range c.Pools {
 		members, known := m[name]
-		if p.Consul == nil || !known && p.Fallback == nil {
+		if p.Consul == nil || !known && !p.Answered {
 			continue
 		}
 		pool := *p
-		pool.Endpoints, pool.Fallback = *p.written(), nil
+		pool.Endpoints, pool.Fallback, pool.Answered = *p.written(), nil, known
 		if known {
-			pool.Fallback = append([]Endpoint{}, pool.Endpoints...)
-			pool.Endpoints = distinct(members)
+			pool.Endpoints, pool.Fallback = foreign(distinct(members)), pool.Endpoints
 		}
 		filled.Pools[name] = &pool
 	}
@@ -38,9 +39,33 @@ func distinct(members []Endpoint) []Endpoint {
 	return slices.CompactFunc(sorted, func(a, b Endpoint) bool { return a.URL == b.URL })
 }
 
+// Member makes an endpoint of what the catalogue says of an instance, if it is a URL and a weight that a file could have and allow_endpoints
+// lets it be there. A weight beyond what an endpoint may have becomes the nearest that it may.
+func (c *Config) Member(url string, weight float64) (Endpoint, error) {
+	sound, p := hostPort(url)
+	if !p.none() {
+		return Endpoint{}, fmt.Errorf("its address %s; %s", p.what, p.remedy)
+	}
+	if err := c.EndpointPolicy().Check(sound); err != nil {
+		return Endpoint{}, err
+	}
+	if math.IsNaN(weight) {
+		weight = 1
+	}
+	return Endpoint{URL: sound, Weight: min(max(weight, leastWeight), mostWeight), Foreign: true}, nil
+}
+
+// foreign marks the endpoints as named by somebody else than the file.
+func foreign(endpoints []Endpoint) []Endpoint {
+	for i := range endpoints {
+		endpoints[i].Foreign = true
+	}
+	return endpoints
+}
+
 // written are the endpoints that the file or the fleet's document names.
 func (p *Pool) written() *[]Endpoint {
-	if p.Fallback != nil {
+	if p.Answered {
 		return &p.Fallback
 	}
 	return &p.Endpoints

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -162,6 +163,90 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// Of the layers' values only those that fit are laid; a layer above sees the one below without the misfit.
+func TestMergeFitting(t *testing.T) {
+	base := mustParse(t, twoRoutes)
+	merged, misfits := MergeFitting(base,
+		Layer{FromConsul, map[string]Override{
+			"split":  {Split: Weights{"a": 1}, Key: "mlproxy/routes/split/split", Index: 7},
+			"colour": {Active: "green", Key: "mlproxy/routes/colour/active", Index: 8},
+			"gone":   {Active: "green", Key: "mlproxy/routes/gone/active", Index: 9},
+		}},
+		Layer{FromOperator, map[string]Override{"colour": {Active: "purple"}}})
+	got := []string{}
+	for _, m := range misfits {
+		got = append(got, fmt.Sprintf("%d %s %s", m.Layer, m.Route, m.Fault))
+	}
+	want := []string{
+		`0 gone mlproxy/routes/gone/active: there is no route "gone"; known are colour, split`,
+		`0 split mlproxy/routes/split/split: routes.split is to get a split without b; name every pool; 0 takes one out`,
+		`1 colour operator: routes.colour cannot be switched to "purple"; write blue or green`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("misfits (-want +got):\n%s", diff)
+	}
+	if r := merged.Routes["colour"]; r.BlueGreen.Active != "green" || r.Words() != "consul mlproxy/routes/colour/active @8" || r.Base.Words() != "file" {
+		t.Errorf("what fits is not laid, or not said whose it is: %+v", r)
+	}
+	if r := merged.Routes["split"]; r.Split["a"] != 95 || r.Words() != "file" {
+		t.Errorf("what does not fit is laid: %+v", r)
+	}
+}
+
+func TestMergeShadows(t *testing.T) {
+	base := mustParse(t, strings.Replace(twoRoutes, "routes:", "  c: {endpoints: [http://127.0.0.1:9003]}\nroutes:", 1))
+	lay := func(shadows map[string]*Shadow) (*Config, error) {
+		return Merge(base, Layer{FromConsul, map[string]Override{"split": {Shadow: shadows, Key: "k", Index: 3}}})
+	}
+	merged, err := lay(map[string]*Shadow{"c": {Sample: 0.5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := merged.Routes["split"]; r.Shadow["c"].Sample != 0.5 || r.ShadowFrom != (Source{FromConsul, "k", 3}) || r.Origin != FromFile || r.Split["a"] != 95 {
+		t.Errorf("got %+v", r)
+	}
+	if none, err := Merge(merged, Layer{FromConsul, map[string]Override{"split": {Shadow: map[string]*Shadow{}}}}); err != nil || len(none.Routes["split"].Shadow) > 0 {
+		t.Errorf("an empty mapping leaves shadows: %v", err)
+	}
+	f := func(pool, want string) {
+		t.Helper()
+		if _, err := lay(map[string]*Shadow{pool: {}}); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", pool, err, want)
+		}
+	}
+	f("a", `k: routes.split is to get the shadow "a", which also serves it; name a pool that clients get no answers from, or leave it out`)
+	f("d", `k: routes.split is to get the shadow "d", and there is no such pool; known are a, b, c`)
+}
+
+// In a key of Consul force belongs to the colour beside it; what the file forces does not force what the key says.
+func TestForceOfAKey(t *testing.T) {
+	base := mustParse(t, strings.Replace(twoRoutes, "active: blue", "active: blue, force: true", 1))
+	f := func(forced bool) {
+		t.Helper()
+		merged, err := Merge(base, Layer{FromConsul, map[string]Override{"colour": {Active: "green", Forced: forced, Key: "k"}}})
+		if err != nil || merged.Routes["colour"].BlueGreen.Force != forced {
+			t.Errorf("forced %v: %v", forced, err)
+		}
+	}
+	f(true)
+	f(false)
+	if !base.Routes["colour"].BlueGreen.Force {
+		t.Error("base was changed")
+	}
+}
+
+// The digest tells whether replicas agree, which listen elsewhere and keep their state elsewhere.
+func TestDigestOfReplicas(t *testing.T) {
+	one := mustParse(t, "listen: :1\nadmin: {listen: 127.0.0.1:3}\nstate_dir: /a\nconsul: {address: http://a:1}\n"+strings.TrimSpace(twoRoutes))
+	two := mustParse(t, "listen: :2\nadmin: {listen: 127.0.0.1:4}\nstate_dir: /b\nconsul: {address: http://b:1}\n"+strings.TrimSpace(twoRoutes))
+	if one.Digest() != two.Digest() {
+		t.Error("replicas on two machines do not agree")
+	}
+	if Same(one, two) || !Same(one, one) {
+		t.Error("what is not the same is, or what is the same is not")
+	}
+}
+
 func TestRestartNeeded(t *testing.T) {
 	base := mustParse(t, twoRoutes)
 	f := func(extra, want string) {
@@ -178,6 +263,9 @@ func TestRestartNeeded(t *testing.T) {
 	f("", "")
 	f("limits: {max_body: 1MiB}\n", "")
 	f("listen: [127.0.0.1:8080]\n", "")
+	f("consul: false\n", "")
+	f("consul: {}\n", "config.yaml:9:9: consul changes from nothing to {}"+remedy)
+	f("consul: {prefix: ml, register: {name: mlproxy}}\n", "config.yaml:9:9: consul changes from nothing to {prefix: ml, register: {name: mlproxy}}"+remedy)
 	f("listen: 127.0.0.1:8081\n", "config.yaml:9:9: listen changes from 127.0.0.1:8080 to 127.0.0.1:8081"+remedy)
 	f("admin: {listen: 127.0.0.1:8081}\n", "config.yaml:9:17: admin.listen changes from 127.0.0.1:9090 to 127.0.0.1:8081"+remedy)
 	f("state_dir: /var/lib/mlproxy\n", "config.yaml:9:12: state_dir changes from state to /var/lib/mlproxy"+remedy)

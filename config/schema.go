@@ -53,7 +53,6 @@ func (s *shape) asSchema() object {
 func withKeys(o object, keys []about) object {
 	properties, needed := object{}, []string{}
 	for _, k := range keys {
-		k = k.now()
 		properties[k.key] = k.asSchema()
 		if k.required {
 			needed = append(needed, k.key)

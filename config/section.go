@@ -14,8 +14,7 @@ type about struct {
 	doc      string // a sentence for the reference page and the schema
 	initial  string // the default, as one would write it; "" = none
 	required bool
-	off      bool  // nothing acts on it yet
-	works    *bool // nil, or whether what acts on it is there
+	off      bool // nothing acts on it yet
 	shape    *shape
 }
 
@@ -66,30 +65,7 @@ func later[T any](name, doc string, keys ...string) field[T] {
 	return ignored[T](name, offValue(isOff, offSchema, keys), "", doc)
 }
 
-// until keeps a key from being used before its feature works, even one that {} would switch on: only what means that it is absent
-// is taken.
-func until[T any](works *bool, f field[T]) field[T] {
-	read, refuse := f.read, offValue(isAbsent, absentSchema, nil).read
-	f.works = works
-	f.read = func(r *reader, n *node, path string, into *T) {
-		if !*works {
-			refuse(r, n, path)
-			return
-		}
-		read(r, n, path, into)
-	}
-	return f
-}
-
-// now is the key as it stands: one whose feature does not work yet is off.
-func (a about) now() about {
-	if a.works != nil && !*a.works {
-		a.off, a.initial, a.shape = true, "", &shape{name: "off", schema: absentSchema}
-	}
-	return a
-}
-
-var offSchema, absentSchema = object{"$ref": "#/$defs/off"}, object{"enum": []any{nil, false}}
+var offSchema = object{"$ref": "#/$defs/off"}
 
 // offValue takes what off says switches a feature off, or a mapping of such values.
 func offValue(off func(*node) bool, schema object, keys []string) kind[struct{}] {
@@ -204,6 +180,8 @@ type reader struct {
 	faults Faults
 	where  map[string]Position
 	values int // read so far, aliases written out
+	// foreign says that a key of Consul is read, who may not look around on this machine.
+	foreign bool
 }
 
 func (r *reader) fault(at Position, what, remedy string) {
@@ -214,7 +192,7 @@ func (r *reader) fault(at Position, what, remedy string) {
 func (r *reader) wants(k nodeKind, n *node, path string, s shape) bool {
 	r.values++
 	if r.values == maxValues {
-		r.fault(n.at, "with every alias written out the file has too many values", "use fewer aliases")
+		r.fault(n.at, "with every alias written out "+wholeOf(r.foreign)+" has too many values", "use fewer aliases")
 	}
 	if r.values >= maxValues || n.broken {
 		return false
@@ -227,7 +205,7 @@ func (r *reader) wants(k nodeKind, n *node, path string, s shape) bool {
 	case n.kind == nothing:
 		r.fault(r.where[path], path+" has no value", right+", or remove the key")
 	case path == "":
-		r.fault(n.at, "the file"+what, right)
+		r.fault(n.at, wholeOf(r.foreign)+what, right)
 	default:
 		r.fault(n.at, what, right)
 	}
@@ -236,6 +214,9 @@ func (r *reader) wants(k nodeKind, n *node, path string, s shape) bool {
 
 // wanted names a value of this shape and shows one.
 func (s *shape) wanted() string {
+	if strings.Contains(s.name, " | ") {
+		return strings.ReplaceAll(s.name, " | ", " or ")
+	}
 	name, article := s.name, "a "
 	if s.keys != nil {
 		name = "mapping"

@@ -17,8 +17,8 @@ type Source struct {
 	Index  uint64 // Consul's modify index of Key
 }
 
-// String names it for people: "file", or "consul mlproxy/routes/iris/split @1234".
-func (s Source) String() string {
+// Words are what people call it: "file", or "consul mlproxy/routes/iris/split @1234".
+func (s Source) Words() string {
 	if s.Key == "" {
 		return s.Origin
 	}

@@ -5,9 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -133,25 +131,31 @@ func (p *Pool) Secure() bool {
 	return false
 }
 
-// tryTLS reads the files of all TLS sections, as their users will.
-func (c *Config) tryTLS() (faults Faults) {
-	try := func(path, caKey, ca, cert, key string) {
-		if cert != "" {
-			if _, err := LoadPair(cert, key); err != nil {
-				faults = append(faults, c.Fault(path+".cert_file", path+": "+err.Error(), "name a certificate and its private key that can be read, in PEM"))
-			}
-		}
-		if ca != "" {
-			if _, err := LoadAuthorities(ca); err != nil {
-				faults = append(faults, c.Fault(path+"."+caKey, path+"."+caKey+": "+err.Error(), "name a file of certificates that can be read, in PEM"))
-			}
+// tryTLS reads the files of the listeners' TLS sections, as their users will.
+func (c *Config) tryTLS() Faults {
+	return append(c.tryFiles("tls", "client_ca_file", c.TLS.ClientCAFile, c.TLS.CertFile, c.TLS.KeyFile),
+		c.tryFiles("admin.tls", "client_ca_file", c.Admin.TLS.ClientCAFile, c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile)...)
+}
+
+// tryPoolTLS is tryTLS for these pools.
+func (c *Config) tryPoolTLS(pools []string) (faults Faults) {
+	for _, name := range pools {
+		t := c.Pools[name].TLS
+		faults = append(faults, c.tryFiles("pools."+name+".tls", "ca_file", t.CAFile, t.CertFile, t.KeyFile)...)
+	}
+	return faults
+}
+
+func (c *Config) tryFiles(path, caKey, ca, cert, key string) (faults Faults) {
+	if cert != "" {
+		if _, err := LoadPair(cert, key); err != nil {
+			faults = append(faults, c.Fault(path+".cert_file", path+": "+err.Error(), "name a certificate and its private key that can be read, in PEM"))
 		}
 	}
-	try("tls", "client_ca_file", c.TLS.ClientCAFile, c.TLS.CertFile, c.TLS.KeyFile)
-	try("admin.tls", "client_ca_file", c.Admin.TLS.ClientCAFile, c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile)
-	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
-		t := c.Pools[name].TLS
-		try("pools."+name+".tls", "ca_file", t.CAFile, t.CertFile, t.KeyFile)
+	if ca != "" {
+		if _, err := LoadAuthorities(ca); err != nil {
+			faults = append(faults, c.Fault(path+"."+caKey, path+"."+caKey+": "+err.Error(), "name a file of certificates that can be read, in PEM"))
+		}
 	}
 	return faults
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -62,11 +63,12 @@ func (n *node) get(key string) *node {
 
 // tree turns what the YAML library read into nodes, and notes what it meets that no config may have.
 type tree struct {
-	file   string
-	env    func(string) (string, bool)
-	faults Faults
-	done   map[*yaml.Node]*node // a nil node is still being built: an alias to it would be a circle
-	merged int                  // entries that merge keys brought
+	file    string
+	env     func(string) (string, bool) // nil = there are no variables
+	foreign string                      // "" = file is one; else it is a key of Consul, and this is how to mend an empty one
+	faults  Faults
+	done    map[*yaml.Node]*node // a nil node is still being built: an alias to it would be a circle
+	merged  int                  // entries that merge keys brought
 }
 
 func (t *tree) fault(at Position, what, remedy string) {
@@ -76,7 +78,7 @@ func (t *tree) fault(at Position, what, remedy string) {
 // parse reads the one document of src; nil when there is none to go on with.
 func (t *tree) parse(src []byte) *node {
 	if len(src) > maxDocument {
-		t.fault(Position{t.file, 1, 1}, fmt.Sprintf("the file has %d bytes", len(src)), "write at most 1 MiB")
+		t.fault(Position{t.file, 1, 1}, fmt.Sprintf("%s has %d bytes", wholeOf(t.foreign != ""), len(src)), "write at most 1 MiB")
 		return nil
 	}
 	if at, bad := t.strangeByte(src); bad {
@@ -120,7 +122,7 @@ func (t *tree) onlyDocument(src []byte) *yaml.Node {
 		return nil
 	}
 	if len(first.Content) == 0 || first.Content[0].Tag == "!!null" {
-		t.fault(Position{t.file, 1, 1}, "the file is empty", "a minimal file is "+minimalFile)
+		t.fault(Position{t.file, 1, 1}, wholeOf(t.foreign != "")+" is empty", cmp.Or(t.foreign, "a minimal file is "+minimalFile))
 		return nil
 	}
 	switch err := loader.Load(&second); {
@@ -290,5 +292,13 @@ func (t *tree) merge(into, from *node, seen map[string]Position) {
 }
 
 func (t *tree) tooMany(at Position) {
-	t.fault(at, fmt.Sprintf("with every alias written out the file has more than %d values", maxValues), "use fewer aliases")
+	t.fault(at, fmt.Sprintf("with every alias written out %s has more than %d values", wholeOf(t.foreign != ""), maxValues), "use fewer aliases")
+}
+
+// wholeOf names what is read as a whole.
+func wholeOf(foreign bool) string {
+	if foreign {
+		return "the value"
+	}
+	return "the file"
 }

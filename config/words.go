@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ const (
 	mediaTypePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;[ -~]*)?$"
 	jsonPathPattern  = `^[^.]+(\.[^.]+)*$`
 
-	agentPattern      = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+$|\$\{`
+	agentPattern      = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+/?$|\$\{`
 	keyPrefixPattern  = `^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`
 	servicePattern    = `^[A-Za-z0-9._-]{1,128}$`
 	consulWordPattern = `^[A-Za-z0-9._-]{0,128}$`
@@ -53,7 +54,8 @@ var (
 	agent       = text("address", "http://127.0.0.1:8500", agentPattern, agentURL)
 	keyPrefix   = text("prefix", "mlproxy", keyPrefixPattern, prefixOfKeys)
 	serviceName = text("service", "iris", servicePattern, service)
-	serviceTag  = text("tag", "v2", "", tag)
+	proxyName   = text("service", "mlproxy", servicePattern, service)
+	serviceTag  = text("tag", "v2", "^.+$", tag)
 	consulWord  = text("name", "eu-west", consulWordPattern, serviceOrNone)
 )
 
@@ -78,9 +80,9 @@ func nonEmpty(example string) func(string) (string, problem) {
 
 var (
 	anyText         = text("text", `"text"`, "", asItIs)
-	filePath        = text("path", "./file", "", asItIs)
+	filePath        = nearby(text("path", "./file", "", asItIs))
 	folder          = text("path", "./state", ".", nonEmpty("./state"))
-	keysFile        = text("path", "keys.yaml", ".", nonEmpty("keys.yaml"))
+	keysFile        = nearby(text("path", "keys.yaml", ".", nonEmpty("keys.yaml")))
 	headerValue     = text("header value", `"value"`, "", asItIs)
 	headers         = secretly(mapOf(headerValue, tokenPattern, headerName))
 	poolName        = text("pool name", "iris-stable", namePattern, name)
@@ -102,6 +104,22 @@ var (
 	mediaType       = text("media type", "application/json", mediaTypePattern, contentType)
 	anything        = text("text", `"text"`, "", func(s string) (string, problem) { return s, problem{} })
 )
+
+// nearby lets a key of Consul name only files within the folder of the config file: whoever may write keys may not try what else a
+// machine has.
+func nearby(k kind[string]) kind[string] {
+	read := k.read
+	k.nearby = true
+	k.read = func(r *reader, n *node, path string) (string, bool) {
+		file, ok := read(r, n, path)
+		if ok && r.foreign && file != "" && !filepath.IsLocal(file) {
+			r.fault(n.at, path+" is "+shorten(file)+", outside of the folder of config.yaml", "write a path inside of it, such as "+k.example)
+			return "", false
+		}
+		return file, ok
+	}
+	return k
+}
 
 // prefixOfKeys is what the names of Consul's keys begin with.
 func prefixOfKeys(s string) (string, problem) {

@@ -18,6 +18,10 @@ var (
 	ErrLastFit = errors.New("nothing was drained")
 	// ErrStale: the config has changed since the caller looked at it.
 	ErrStale = errors.New("the config has changed meanwhile")
+	// ErrFleet: the fleet's changes go through Consul, which did not take it.
+	ErrFleet = errors.New("the fleet was not changed")
+	// ErrMasked: an override of this proxy alone lies above.
+	ErrMasked = errors.New("nothing was changed")
 	// ErrNoPrevious: there is nothing to roll back to.
 	ErrNoPrevious = errors.New("nothing to roll back to")
 	// ErrNoOverride: the operator has not overridden the route, or not drained the pool or endpoint.

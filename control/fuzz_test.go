@@ -23,9 +23,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(src, uint(len(src)/2), byte(1))
 		f.Add(src[:len(src)/2], uint(0), byte(0))
 	}
-	f.Add([]byte(`{"version": 1, "checksum": "", "overrides": null}`), uint(3), byte(4))
+	f.Add([]byte(`{"version": 1, "checksum": "", "content": null}`), uint(3), byte(4))
 	f.Fuzz(func(t *testing.T, src []byte, at uint, flip byte) {
-		said, err := decode(src)
+		said, err := decode[Overrides](src)
 		if err != nil {
 			return
 		}
@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: what was believed cannot be written: %v", src, err)
 		}
-		if read, err := decode(again); err != nil || !reflect.DeepEqual(normal(read), normal(said)) {
+		if read, err := decode[Overrides](again); err != nil || !reflect.DeepEqual(normal(read), normal(said)) {
 			t.Fatalf("%q: %+v becomes %+v, %v", src, said, read, err)
 		}
 		if len(src) == 0 {
@@ -41,7 +41,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		damaged := bytes.Clone(src)
 		damaged[at%uint(len(src))] ^= flip
-		if other, err := decode(damaged); err == nil && !reflect.DeepEqual(other, said) {
+		if other, err := decode[Overrides](damaged); err == nil && !reflect.DeepEqual(other, said) {
 			t.Fatalf("%q is believed, and says %+v in place of %+v", damaged, other, said)
 		}
 	})

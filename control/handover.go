@@ -40,7 +40,7 @@ func (l *Loop) hold(ctx context.Context, over <-chan struct{}) {
 			l.store.last = nil
 			now := *l.state.Load()
 			_ = l.tryKeep(&now)
-			l.state.Store(&now)
+			l.become(&now)
 			return
 		}
 	}
@@ -48,6 +48,6 @@ func (l *Loop) hold(ctx context.Context, over <-chan struct{}) {
 
 // Answers says whether the loop still takes orders, if only to refuse them: it is false when ctx ends first.
 func (l *Loop) Answers(ctx context.Context) bool {
-	_, err := l.send(ctx, order{plan: func(*state) (*state, error) { return nil, ErrStale }})
+	err := l.send(ctx, order{plan: func(*state) (*state, error) { return nil, ErrStale }})
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }

@@ -75,7 +75,7 @@ func (l *Loop) Restore(ctx context.Context, c Change, number int64) (Revision, e
 func (s *state) choosing(route string, chosen config.Override, c *Change) *state {
 	set, overridden := s.said.Routes[route]
 	switch {
-	case equal(chosen, choice(s.file.Routes[route])):
+	case equal(chosen, choice(s.base.Routes[route])):
 		return s.withOverride(route, nil)
 	case overridden && equal(set, chosen):
 		return s

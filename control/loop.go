@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,16 +21,25 @@ type Loop struct {
 	estate *router.Estate
 	router *router.Router
 	log    *slog.Logger
-	store  *store
+	store  *store[Overrides]
+	kept   *store[lastHeard]
+	consul *source.Consul // nil: no fleet
+	prefix string         // of its keys
 
 	orders  chan order
+	heard   chan source.Keys
+	found   chan finding
 	passed  *os.File               // Inherit's
 	holds   chan (<-chan struct{}) // Hold's; each is closed when it is over
 	stopped chan struct{}          // closed when Run takes no more orders
 	state   atomic.Pointer[state]
-	looked  time.Time      // when pools of held switches were last tried; touched by Run alone
-	looking atomic.Bool    // while they are
-	beside  sync.WaitGroup // of what Run has started
+	// Applied is told of every revision that comes into force; it must not wait. Set it before Begin.
+	Applied func(Revision)
+	changed atomic.Pointer[chan struct{}] // closed when the state is replaced
+	unkept  time.Time                     // since when what Consul says is not kept; touched by Run alone
+	looked  time.Time                     // when pools of held switches were last tried; touched by Run alone
+	looking atomic.Bool                   // while they are
+	beside  sync.WaitGroup                // of what Run has started
 }
 
 // audited marks the lines of the log that an audit looks for: changes, made or refused.
@@ -37,10 +47,19 @@ const audited = "audit"
 
 // New makes a loop that will swap r's tables. Nothing is applied or started yet.
 func New(estate *router.Estate, r *router.Router, log *slog.Logger) *Loop {
-	return &Loop{
-		estate: estate, router: r, log: log,
-		orders: make(chan order), holds: make(chan (<-chan struct{})), stopped: make(chan struct{}),
+	l := &Loop{
+		estate: estate, router: r, log: log, Applied: func(Revision) {},
+		orders: make(chan order), heard: make(chan source.Keys), found: make(chan finding),
+		holds: make(chan (<-chan struct{})), stopped: make(chan struct{}),
 	}
+	l.changed.Store(new(make(chan struct{})))
+	return l
+}
+
+// become replaces the state, and wakes who waits for that.
+func (l *Loop) become(s *state) {
+	l.state.Store(s)
+	close(*l.changed.Swap(new(make(chan struct{}))))
 }
 
 // Begin applies the first config, with what operators had said over it before the last end, so that a table stands before anything
@@ -50,6 +69,7 @@ func (l *Loop) Begin(first source.Update) error {
 		return first.Err
 	}
 	l.store = newStore(first.Config.StateDir)
+	l.kept = &store[lastHeard]{path: filepath.Join(first.Config.StateDir, remoteName), lock: l.store.lock}
 	l.store.lock.inherit(l.passed)
 	if err := l.store.lock.take(); errors.Is(err, ErrInUse) {
 		return err
@@ -57,6 +77,12 @@ func (l *Loop) Begin(first source.Update) error {
 		l.log.Warn("state_dir cannot be locked, so operators' changes will be refused until it can", "error", err)
 	}
 	start := &state{file: first.Config, reload: Reload{OK: true, At: time.Now()}}
+	if l.consul != nil {
+		l.recallRemote(start)
+	}
+	if faults := start.rebase(); len(faults) > 0 {
+		return faults
+	}
 	if err := l.recall(start); err != nil {
 		return err
 	}
@@ -70,16 +96,20 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 	defer close(l.stopped)
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
+	defer l.preserve()
 	for {
-		alarm.Reset(l.state.Load().rest(time.Now(), l.looked))
+		alarm.Reset(l.rest(time.Now()))
 		select {
 		case <-ctx.Done():
 			return nil
 		case u := <-updates:
 			u.Done(l.reload(&u))
 		case o := <-l.orders:
-			revision, err := l.obey(&o)
-			o.outcome <- outcome{revision, err}
+			o.outcome <- l.obey(&o)
+		case k := <-l.heard:
+			l.hear(k)
+		case f := <-l.found:
+			l.find(f)
 		case over := <-l.holds:
 			l.hold(ctx, over)
 		case <-alarm.C:
@@ -99,7 +129,7 @@ func (l *Loop) reload(u *source.Update) error {
 	}
 	now := *l.state.Load()
 	now.reload = Reload{At: time.Now(), Faults: list(err)}
-	l.state.Store(&now)
+	l.become(&now)
 	l.estate.Registry.ConfigRefused(now.reload.At)
 	l.log.Error("config refused, keeping revision", "revision", now.revision.Number, "origin", u.Origin, "author", u.Author, "reason", u.Reason,
 		"faults", now.reload.Faults, audited, true)
@@ -113,21 +143,34 @@ func (l *Loop) file(now *state, u *source.Update) error {
 		return err
 	}
 	next.reload = Reload{OK: true, At: time.Now()}
-	masks := now.said.masked(now.file, u.Config)
-	for _, m := range masks {
-		next.edited[m.route] = next.reload.At
-	}
 	if err := l.settle(now, next); err != nil {
 		return err
 	}
+	masks := next.mask(now)
 	if err := l.apply(next, Revision{Origin: u.Origin, Author: u.Author, Reason: u.Reason}, l.tryKeep); err != nil {
 		return err
 	}
-	for _, m := range masks {
-		l.log.Warn("the file's change of a route is masked by the operator's override", "route", m.route, "file", m.below,
-			"operator", m.above, "to_remove", removal(m.route))
-	}
+	l.tellMasks(masks)
 	return nil
+}
+
+// mask notes which changes from now to s have no effect.
+func (s *state) mask(now *state) []mask {
+	masks := masked(now, s)
+	if len(masks) > 0 {
+		s.edited = union(s.edited, nil)
+	}
+	for _, m := range masks {
+		s.edited[m.route] = time.Now()
+	}
+	return masks
+}
+
+func (l *Loop) tellMasks(masks []mask) {
+	for _, m := range masks {
+		l.log.Warn("a change of a route is masked by a layer above", "route", m.route, "layer", m.from, "says", m.below,
+			"masked_by", m.by, "which_says", m.above, "to_remove", removal(m.route))
+	}
 }
 
 // apply makes next the state of affairs: everything that can fail is tried first, keeping what operators say last; then the table
@@ -137,9 +180,10 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	if err != nil {
 		return err
 	}
-	if next.table != nil && same(next.table.Config(), merged) {
+	if next.table != nil && config.Same(next.table.Config(), merged) {
 		return l.unchanged(next, wanted, by, keep)
 	}
+	agrees := next.table != nil && same(next.table.Config(), merged)
 	table, err := router.Compile(merged, l.estate)
 	if err != nil {
 		return err
@@ -147,15 +191,19 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	if err := keep(next); err != nil {
 		return err
 	}
-	by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
 	old := l.router.Swap(table)
 	table.Publish(l.estate.Registry)
 	l.estate.Retire(old, table)
-
-	next.became(table, wanted, by)
-	l.state.Store(next)
+	if agrees {
+		l.log.Info("endpoints changed", "revision", next.revision.Number, "reason", by.Reason, "changes", differences(next.table.Config(), merged))
+		next.table, next.wanted = table, wanted
+	} else {
+		by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
+		next.became(table, wanted, by)
+		l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited, true)...)
+	}
+	l.become(next)
 	l.announce(next)
-	l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited, true)...)
 	return nil
 }
 
@@ -166,15 +214,20 @@ func (l *Loop) unchanged(next *state, wanted *config.Config, by Revision, keep f
 	}
 	next.previous = remember(next.previous, next.wanted.Routes, wanted.Routes)
 	next.wanted = wanted
-	l.state.Store(next)
+	l.become(next)
 	l.announce(next)
 	by.Number, by.Digest = next.revision.Number, next.revision.Digest
 	l.log.Info("config unchanged, keeping revision", append(by.attributes(), audited, true)...)
 	return nil
 }
 
-// announce sets the config gauges. An operator's change does not make up for a file that was refused.
+// announce lets the others know: Consul, which services are of interest, the fleet, what is in force, and the config gauges. An
+// operator's change does not make up for a file that was refused.
 func (l *Loop) announce(s *state) {
+	if l.consul != nil {
+		l.consul.Want(services(s.table.Config()))
+	}
+	l.Applied(s.revision)
 	l.estate.Registry.ConfigApplied(s.revision.Number, s.reload.At)
 	if !s.reload.OK {
 		l.estate.Registry.ConfigRefused(s.reload.At)

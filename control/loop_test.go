@@ -35,10 +35,11 @@ type desk struct {
 	*Loop
 	updates chan source.Update
 	log     *logged
-	up      string // an endpoint that can be reached
-	down    string // and one that cannot
-	dir     string // of the state
-	stop    func() // ends the run
+	up      string      // an endpoint that can be reached
+	down    string      // and one that cannot
+	dir     string      // of the state
+	share   func(*Loop) // what comes before Begin; nil = nothing
+	stop    func()      // ends the run
 }
 
 // logged is a log that one writes while others read.
@@ -77,6 +78,9 @@ func (d *desk) run() (stop func()) {
 	}
 	d.updates, d.log = make(chan source.Update), new(logged)
 	d.Loop = New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.NewTextHandler(d.log, nil)))
+	if d.share != nil {
+		d.share(d.Loop)
+	}
 	if err := d.Begin(source.Update{Origin: "file", Reason: "start", Config: d.config(iris)}); err != nil {
 		d.Fatal(err)
 	}

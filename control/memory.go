@@ -31,7 +31,7 @@ func (l *Loop) recall(s *state) error {
 		s.said.Routes[route] = o
 	}
 	drained, _ := alive(said.Drained, time.Now())
-	wanted, err := config.Merge(s.file, s.said.layer())
+	wanted, err := config.Merge(s.base, s.said.layer())
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *state) misfit(route string, o config.Override) string {
 	if due(&o, time.Now()) {
 		return "it expired at " + o.Expires.Format(time.RFC3339)
 	}
-	if faults := refusals(s.file, route, o); len(faults) > 0 {
+	if faults := refusals(s.base, route, o); len(faults) > 0 {
 		return faults[0].What
 	}
 	return ""
@@ -58,14 +58,20 @@ func (s *state) misfit(route string, o config.Override) string {
 // longest is how long the loop sleeps at most when an override has an end: the clock may be set meanwhile.
 const longest = time.Minute
 
-// rest is how long the loop may sleep until something is due by itself; looked is when pools of held switches were last tried.
-func (s *state) rest(now, looked time.Time) time.Duration {
-	rest := time.Duration(1<<63 - 1)
-	if end := s.said.nextEnd(); !end.IsZero() {
-		rest = min(longest, max(0, end.Sub(now)))
+// rest is how long the loop may sleep until something is due by itself.
+func (l *Loop) rest(now time.Time) time.Duration {
+	rest, s := time.Duration(1<<63-1), l.state.Load()
+	until := func(t time.Time, most time.Duration) { rest = min(rest, most, max(0, t.Sub(now))) }
+	for _, end := range []time.Time{s.said.nextEnd(), s.remote.nextEnd()} {
+		if !end.IsZero() {
+			until(end, longest)
+		}
 	}
 	if len(s.held) > 0 {
-		rest = min(rest, max(0, looked.Add(again).Sub(now)))
+		until(l.looked.Add(again), again)
+	}
+	if !l.unkept.IsZero() {
+		until(l.unkept.Add(keepEvery), keepEvery)
 	}
 	return rest
 }
@@ -75,6 +81,12 @@ func (l *Loop) wake(ctx context.Context, now time.Time) {
 	s := l.state.Load()
 	if end := s.said.nextEnd(); !end.IsZero() && !end.After(now) {
 		l.expire(s, now)
+	}
+	if end := s.remote.nextEnd(); !end.IsZero() && !end.After(now) {
+		l.expireShared(ctx, now)
+	}
+	if !l.unkept.IsZero() && now.Sub(l.unkept) >= keepEvery {
+		l.preserve()
 	}
 	if len(l.state.Load().held) > 0 && now.Sub(l.looked) >= again {
 		l.looked = now
@@ -96,7 +108,7 @@ func (l *Loop) expire(s *state, now time.Time) {
 	l.log.Error("overrides have expired, but what lies beneath cannot be in force; they stay", "expired", ended, "again_in", longest, "faults", list(err))
 	later := *s
 	later.said.Routes, later.said.Drained = longer(s.said.Routes, now), longer(s.said.Drained, now)
-	l.state.Store(&later)
+	l.become(&later)
 }
 
 // longer gives those that are due a little more time.

@@ -22,6 +22,8 @@ type Change struct {
 	Force bool
 	// TTL is how long the change lasts; 0 = until it is taken back.
 	TTL time.Duration
+	// Local changes this proxy alone, not its fleet.
+	Local bool
 	// If is the revision the caller has looked at; any other is ErrStale. 0 accepts any.
 	If int64
 }
@@ -30,6 +32,7 @@ type Change struct {
 type order struct {
 	by      Revision // origin, author and reason of the revision to come
 	onlyIf  int64    // revision that must be in force; 0 for any
+	shared  bool     // what it says of routes is for the fleet
 	plan    func(*state) (*state, error)
 	outcome chan outcome
 }
@@ -37,6 +40,7 @@ type order struct {
 // outcome is what became of an order: the revision in force after it, or why nothing changed.
 type outcome struct {
 	revision Revision
+	writes   []write // what has to be written to Consul for the order to be carried out
 	err      error
 }
 
@@ -90,10 +94,13 @@ func (l *Loop) Rollback(ctx context.Context, c Change) (Revision, error) {
 // pool, it must be reachable or the change forced.
 func (l *Loop) RemoveOverride(ctx context.Context, c Change) (Revision, error) {
 	s := l.state.Load()
+	if l.shares(&c) {
+		s = s.shared()
+	}
 	if err := s.overridden(c.Route); err != nil {
 		return Revision{}, err
 	}
-	if err := l.fit(ctx, c, choice(s.file.Routes[c.Route])); err != nil {
+	if err := l.fit(ctx, c, choice(s.base.Routes[c.Route])); err != nil {
 		return Revision{}, err
 	}
 	return l.order(ctx, c, func(s *state) (*state, error) {
@@ -117,34 +124,50 @@ func (s *state) overridden(route string) error {
 // order has the loop carry out an operator's change, and returns the revision in force afterwards.
 func (l *Loop) order(ctx context.Context, c Change, plan func(*state) (*state, error)) (Revision, error) {
 	by := Revision{Origin: operator, Author: c.Author, Reason: c.Reason}
-	return l.send(ctx, order{by: by, onlyIf: c.If, plan: plan})
+	became := l.ask(ctx, order{by: by, onlyIf: c.If, shared: l.shares(&c), plan: plan})
+	if became.err != nil || len(became.writes) == 0 {
+		return became.revision, became.err
+	}
+	return l.share(ctx, c, became.writes)
 }
 
-func (l *Loop) send(ctx context.Context, o order) (Revision, error) {
+// send is ask for orders about this proxy alone.
+func (l *Loop) send(ctx context.Context, o order) error { return l.ask(ctx, o).err }
+
+func (l *Loop) ask(ctx context.Context, o order) outcome {
 	o.outcome = make(chan outcome, 1)
 	select {
 	case l.orders <- o:
 	case <-l.stopped:
-		return Revision{}, ErrStopped
+		return outcome{err: ErrStopped}
 	case <-ctx.Done():
-		return Revision{}, ctx.Err()
+		return outcome{err: ctx.Err()}
 	}
-	became := <-o.outcome
-	return became.revision, became.err
+	return <-o.outcome
 }
 
 // obey carries out one order.
-func (l *Loop) obey(o *order) (Revision, error) {
+func (l *Loop) obey(o *order) (became outcome) {
 	now := l.state.Load()
 	if o.onlyIf != 0 && o.onlyIf != now.revision.Number {
-		return Revision{}, fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.onlyIf)
+		became.err = fmt.Errorf("%w: revision %d is in force, not %d; look at the status, then decide again", ErrStale, now.revision.Number, o.onlyIf)
+		return became
 	}
+	if o.shared {
+		became.writes, became.err = l.draft(now, o)
+	} else {
+		became.err = l.carryOut(now, o)
+	}
+	became.revision = l.state.Load().revision
+	return became
+}
+
+func (l *Loop) carryOut(now *state, o *order) error {
 	next, err := o.plan(now)
 	if err != nil {
-		return Revision{}, err
+		return err
 	}
-	err = l.apply(next, o.by, l.keep)
-	return l.state.Load().revision, err
+	return l.apply(next, o.by, l.keep)
 }
 
 // says is the override a change wants.

@@ -90,17 +90,37 @@ func removal(route string) string {
 	return fmt.Sprintf("mlproxy override remove %s, or DELETE /api/v1/routes/%s/override", route, route)
 }
 
-// mask is a change of the file that has no effect because the operator has overridden the route.
-type mask struct{ route, below, above string }
+// mask is a change of a route that has no effect, because a layer above has the say.
+type mask struct{ route, from, below, by, above string }
 
-// masked are the routes whose value the new file changes below an override.
-func (o *Overrides) masked(old, file *config.Config) (masks []mask) {
-	for _, route := range slices.Sorted(maps.Keys(o.Routes)) {
-		set := o.Routes[route]
-		was, is := choice(old.Routes[route]), choice(file.Routes[route])
-		if !equal(was, is) {
-			masks = append(masks, mask{route, text(is), text(set)})
+func (m *mask) String() string {
+	return fmt.Sprintf("%s: (%s) is masked by %s (%s)", m.route, m.below, m.by, m.above)
+}
+
+// masked are the changes from one state to the next that have no effect: of the file, where Consul or an operator has overridden the
+// route, and of Consul's keys, where an operator has.
+func masked(now, next *state) (masks []mask) {
+	said := next.overrides()
+	for _, route := range slices.Sorted(maps.Keys(next.base.Routes)) {
+		set, overridden := said.Routes[route]
+		was, is := choice(now.base.Routes[route]), choice(next.base.Routes[route])
+		wasFile, isFile := choice(now.file.Routes[route]), choice(next.file.Routes[route])
+		from := next.base.Routes[route].Origin
+		switch {
+		case overridden && !equal(was, is):
+			masks = append(masks, mask{route, from, text(is), "the operator's", text(set)})
+		case from == consul && !equal(wasFile, isFile):
+			masks = append(masks, mask{route, "file", text(isFile), "Consul's", text(is)})
 		}
 	}
 	return masks
+}
+
+// overrides are what operators have said, to the fleet and to this proxy alone, which lies above.
+func (s *state) overrides() Overrides {
+	all := s.said
+	if s.remote != nil {
+		all.Routes = union(s.remote.said, s.said.Routes)
+	}
+	return all
 }

@@ -97,7 +97,17 @@ func (l *Loop) settle(now, next *state) error {
 		return err
 	}
 	next.held = try(context.Background(), glance, table, next.held)
+	l.tellHeld(now.held, next.held)
 	return nil
+}
+
+// tellHeld tells of the switches that are held since now.
+func (l *Loop) tellHeld(before, held map[string]hold) {
+	for _, route := range slices.Sorted(maps.Keys(held)) {
+		if h := held[route]; before[route].to != h.to {
+			l.log.Warn("a switch is pending: it is made once its pool can serve", "route", route, "pool", h.to, "why", h.why)
+		}
+	}
 }
 
 // try tries the pools of holds, all at once, and returns those that have to stay, with what is wrong.
@@ -134,7 +144,7 @@ func (l *Loop) look(ctx context.Context) {
 		maps.DeleteFunc(fit, func(name string, _ hold) bool { return unfit[name].to != "" })
 		if len(fit) > 0 {
 			by := Revision{Origin: "file", Reason: pools(fit) + " can serve: the pending switch is made"}
-			_, _ = l.send(ctx, order{by: by, plan: func(s *state) (*state, error) { return s.release(fit), nil }})
+			_ = l.send(ctx, order{by: by, plan: func(s *state) (*state, error) { return s.release(fit), nil }})
 		}
 	})
 }

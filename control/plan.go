@@ -76,8 +76,8 @@ func (l *Loop) Plan(file *config.Config, scratch *router.Estate) (*Plan, error) 
 		return nil, err
 	}
 	p := compare(now.table, table)
-	for _, m := range now.said.masked(now.file, file) {
-		p.Masked = append(p.Masked, m.route+": ("+m.below+") is masked by the operator's ("+m.above+")")
+	for _, m := range masked(now, next) {
+		p.Masked = append(p.Masked, m.String())
 	}
 	p.Pending = pendings(now.table, table, switches(now.wanted, merged, nil))
 	return p, nil
@@ -140,7 +140,8 @@ func byName(t *router.Table) map[string]*router.Route {
 }
 
 func union[V any](a, b map[string]V) map[string]V {
-	all := maps.Clone(a)
+	all := make(map[string]V, len(a)+len(b))
+	maps.Copy(all, a)
 	maps.Copy(all, b)
 	return all
 }

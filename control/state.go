@@ -8,17 +8,22 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/router"
+	"mlproxy/source"
 )
 
 // state is all that the loop knows. It is replaced as a whole and never changed once stored, so readers need no lock.
 type state struct {
 	file     *config.Config
-	held     map[string]hold            // by route; switches of the file that wait for their pools
-	said     Overrides                  // by operators
-	edited   map[string]time.Time       // when the file last changed a route beneath its override
-	previous map[string]config.Override // per route, what was wanted before what is wanted now
-	wanted   *config.Config             // file, holds and overrides, merged
-	table    *router.Table              // of revision: what is wanted, without what is drained
+	remote   *remote                              // what Consul says; nil when it is not asked
+	found    map[source.Service][]source.Instance // in Consul's catalogue
+	refused  map[string]string                    // endpoints of these that may not be used, and why
+	base     *config.Config                       // all of these: what lies beneath the operators' words
+	held     map[string]hold                      // by route; switches of the file that wait for their pools
+	said     Overrides                            // by operators
+	edited   map[string]time.Time                 // when the file last changed a route beneath its override
+	previous map[string]config.Override           // per route, what was wanted before what is wanted now
+	wanted   *config.Config                       // file, holds and overrides, merged
+	table    *router.Table                        // of revision: what is wanted, without what is drained
 	revision Revision
 	past     []past // the newest last, revision included
 	reload   Reload
@@ -33,17 +38,35 @@ func (s *state) withFile(c *config.Config) (*state, error) {
 			return nil, faults
 		}
 	}
-	if faults := s.said.conflicts(c); len(faults) > 0 {
-		return nil, faults
-	}
 	next := *s
 	next.file = c
-	next.said.Drained = known(s.said.Drained, c)
+	if faults := next.rebase(); len(faults) > 0 {
+		return nil, faults
+	}
+	next.said.Drained = known(s.said.Drained, next.base)
 	next.edited = maps.Clone(s.edited)
 	if next.edited == nil {
 		next.edited = map[string]time.Time{}
 	}
 	return &next, nil
+}
+
+// rebase lays everything beneath the operators' words anew. The faults are what was in force above the file and could be no more.
+func (s *state) rebase() (faults config.Faults) {
+	base := s.file
+	if s.remote != nil {
+		before := s.remote
+		base, s.remote = before.over(s.file, &s.said, time.Now())
+		for _, lost := range s.remote.lost(before) {
+			faults = append(faults, config.Fault{
+				At: config.Position{File: "consul"}, What: "a key would no longer be valid: " + lost, Remedy: "change or delete the key first, then reload",
+			})
+		}
+	}
+	var members config.Members
+	members, s.refused = s.memberships(base)
+	s.base = config.WithMembers(base, members)
+	return append(faults, s.said.conflicts(s.base)...)
 }
 
 // withOverride is the state with the operator's word on a route replaced; nil takes it back. Either way she has decided, and
@@ -83,7 +106,7 @@ func (s *state) without(now time.Time) (next *state, ended string) {
 // merge lays all layers over each other: wanted is what file and operators say of the routes, merged is that without drained
 // pools and endpoints.
 func (s *state) merge() (wanted, merged *config.Config, err error) {
-	if wanted, err = config.Merge(s.file, holding(s.held), s.said.layer()); err != nil {
+	if wanted, err = config.Merge(s.base, s.remote.layer(), holding(s.held), s.said.layer()); err != nil {
 		return nil, nil, err
 	}
 	drained, err := drain(wanted, s.said.Drained)

@@ -16,6 +16,8 @@ type Status struct {
 	Routes map[string]RouteStatus `json:"routes"`
 	// Pools by name.
 	Pools map[string]PoolStatus `json:"pools"`
+	// Consul is how what Consul says is doing; absent when it is not asked.
+	Consul *ConsulStatus `json:"consul,omitempty"`
 	// Memory is about the overrides that a restart brings back.
 	Memory Memory `json:"memory"`
 }
@@ -50,6 +52,9 @@ type RouteStatus struct {
 	InFlight map[string]int64 `json:"in_flight"`
 	// Origin is the layer that had the last word on the split or the active pool.
 	Origin string `json:"origin"`
+	// Key and Index are of the key in Consul that said it, if one did.
+	Key   string `json:"key,omitempty"`
+	Index uint64 `json:"index,omitempty"`
 	// Override tells of the operator's word, if it had the last.
 	Override *OverrideStatus `json:"override,omitempty"`
 	// Shadow is the share of requests copied to each shadow, 0..1.
@@ -125,6 +130,7 @@ func (l *Loop) Status() *Status {
 	}
 	status := &Status{
 		Revision: s.revision, Reload: s.reload, Memory: s.memory, Routes: map[string]RouteStatus{}, Pools: map[string]PoolStatus{},
+		Consul: l.consulStatus(s),
 	}
 	for _, r := range s.table.Routes() {
 		status.Routes[r.Name] = s.routeStatus(r)
@@ -146,7 +152,7 @@ func (l *Loop) Config() *config.Config {
 func (s *state) routeStatus(r *router.Route) RouteStatus {
 	c := r.Config
 	status := RouteStatus{
-		Match: MatchStatus(c.Match.Redacted()), Split: c.Split, Origin: c.Origin,
+		Match: MatchStatus(c.Match.Redacted()), Split: c.Split, Origin: c.Origin, Key: c.Key, Index: c.Index,
 		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name),
 	}
 	if b := c.BlueGreen; b != nil {
@@ -171,20 +177,20 @@ func (s *state) pending(route string) *PendingStatus {
 	if !is {
 		return nil
 	}
-	return &PendingStatus{Active: s.file.Routes[route].BlueGreen.Active, Pool: h.to, Since: h.since, Why: h.why}
+	return &PendingStatus{Active: s.base.Routes[route].BlueGreen.Active, Pool: h.to, Since: h.since, Why: h.why}
 }
 
 func (s *state) overrideStatus(route string) *OverrideStatus {
-	o, ok := s.said.Routes[route]
+	o, ok := s.overrides().Routes[route]
 	if !ok {
 		return nil
 	}
-	below := choice(s.file.Routes[route])
+	below := choice(s.base.Routes[route])
 	return &OverrideStatus{Override: o, MaskedSplit: below.Split, MaskedActive: below.Active, MaskedSince: s.edited[route]}
 }
 
 func (s *state) poolStatus(p *router.Pool) PoolStatus {
-	status := PoolStatus{Balance: s.file.Pools[p.Name].Balance, Endpoints: make([]EndpointStatus, len(p.Endpoints))}
+	status := PoolStatus{Balance: s.base.Pools[p.Name].Balance, Endpoints: make([]EndpointStatus, len(p.Endpoints))}
 	for i, e := range p.Endpoints {
 		c := e.Health().Condition()
 		status.Endpoints[i] = EndpointStatus{
@@ -205,4 +211,4 @@ func (s *state) drained(name string) *config.Override {
 }
 
 // Overrides are all that operators have said and not taken back. They must not be changed.
-func (l *Loop) Overrides() Overrides { return l.state.Load().said }
+func (l *Loop) Overrides() Overrides { return l.state.Load().overrides() }

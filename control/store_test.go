@@ -1,26 +1,17 @@
 package control
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"mlproxy/config"
-	"mlproxy/monitor"
-	"mlproxy/router"
-	"mlproxy/source"
 )
 
 func TestOverridesOutliveTheProcess(t *testing.T) {
@@ -115,7 +106,13 @@ func TestAFileThatCannotBeBelieved(t *testing.T) {
 	f("not what mlproxy writes", good[:len(good)/2])
 	f("checksum", bytes.Replace(good, []byte(`"canary": 1`), []byte(`"canary": 9`), 1))
 	f("version 2", bytes.Replace(good, []byte(`"version": 1`), []byte(`"version": 2`), 1))
-	f("checksum", []byte(`{"version": 1, "overrides": {}}`))
+	f("checksum", []byte(`{"version": 1, "content": {}}`))
+	f("not what mlproxy writes", good[1:])
+	f("not what mlproxy writes", bytes.Repeat([]byte{0}, len(good))) // as a file system may leave it after a crash
+	f("not what mlproxy writes", append(bytes.Clone(good), good...))
+	f("not what mlproxy writes", []byte("null"))
+	f("not what mlproxy writes", []byte("[]"))
+	f("version 0", []byte("{\"content\": {}}"))
 }
 
 // TestAChangeThatCannotBeStored makes the disk refuse in the ways that a test can bring about, at each step of storing.
@@ -146,6 +143,8 @@ func TestAChangeThatCannotBeStored(t *testing.T) {
 		d.expect("a restart finds what was in force", nil, nil, "iris", "1 operator canary: 1, stable: 1")
 		d.expect("after it", d.split("iris", config.Weights{"stable": 1, "canary": 9}), nil, "iris", "2 operator canary: 9, stable: 1")
 	}
+	null := func(path string) error { return os.Symlink("/dev/null", path+".next") } // takes all, but cannot be flushed
+	f(syscall.EINVAL, null, func(string) error { return nil })
 	full := func(path string) error { return os.Symlink("/dev/full", path+".next") }
 	f(syscall.ENOSPC, full, func(string) error { return nil }) // storing has removed the link
 	f(syscall.EISDIR, func(path string) error { return os.MkdirAll(path+".next/x", 0o700) }, func(path string) error { return os.RemoveAll(path + ".next") })
@@ -165,73 +164,74 @@ func TestAChangeThatCannotBeStored(t *testing.T) {
 		})
 }
 
-// writerEnv turns the test binary into a process that does nothing but change overrides, and says so after each.
-const writerEnv = "MLPROXY_CONTROL_WRITER"
-
-// writer changes the split of iris again and again, counting the canary's weight up from what it finds, and prints each weight once
-// it is in force.
-func writer(dir string) error {
-	src := fmt.Sprintf(`{version: 1, state_dir: %q, pools: {stable: {endpoints: ["http://127.0.0.1:1"]}, canary: {endpoints: ["http://127.0.0.1:1"]}},
-  routes: {iris: {match: {path: /}, split: {stable: 1, canary: 0}}}}`, dir)
-	file, err := config.Parse("config.yaml", []byte(src), os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	l := New(router.NewEstate(monitor.New()), new(router.Router), slog.New(slog.DiscardHandler))
-	if err := l.Begin(source.Update{Origin: "file", Config: file}); err != nil {
-		return err
-	}
-	if dropped := l.Status().Memory.Dropped; len(dropped) > 0 {
-		return fmt.Errorf("not all was in force again: %q", dropped)
-	}
-	go func() { _ = l.Run(context.Background(), nil) }()
-	for n := l.Status().Routes["iris"].Split["canary"]; ; n++ {
-		fmt.Println(n)
-		if _, err := l.SetSplit(context.Background(), Change{Route: "iris", Reason: strings.Repeat("x", int(n)%5000)}, config.Weights{"stable": 1, "canary": n + 1}); err != nil {
-			return err
+// What stands in the file's place, and what a killed process left beside it, keep nothing from starting.
+func TestWhatStandsInTheWay(t *testing.T) {
+	f := func(name string, dropped bool) {
+		t.Helper()
+		d := newDesk(t)
+		if err := os.MkdirAll(filepath.Join(d.dir, name, "x"), 0o700); err != nil {
+			t.Fatal(err)
 		}
+		if name == storeName+".next" { // half a file, not a folder
+			_ = os.RemoveAll(filepath.Join(d.dir, name))
+			if err := os.WriteFile(filepath.Join(d.dir, name), []byte(`{"version": 1, "chec`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		defer d.run()()
+		if got := len(d.Status().Memory.Dropped) > 0; got != dropped {
+			t.Errorf("%s: dropped %q", name, d.Status().Memory.Dropped)
+		}
+		d.expect("a change", d.split("iris", config.Weights{"stable": 1, "canary": 3}), nil, "iris", "2 operator canary: 3, stable: 1")
 	}
+	f(storeName, true)
+	f(storeName+".next", false)
 }
 
-// TestKilledWhileWriting ends a writing process 200 times with SIGKILL, somewhere in the middle of its writing. The next one finds
-// the last change that was acknowledged, or the one after, and everything whole. A busy machine may not get to all 200 in time.
-func TestKilledWhileWriting(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	last, end := 0, time.Now().Add(40*time.Second)
-	for round := range 200 {
-		if time.Now().After(end) {
-			t.Logf("%d rounds in time", round)
-			break
+// A folder whose names cannot be flushed to the disk has taken nothing: what is refused is not found by a restart either.
+func TestAFolderThatCannotBeFlushed(t *testing.T) {
+	dir := t.TempDir()
+	said := func(canary float64) *Overrides {
+		return &Overrides{Routes: map[string]config.Override{"iris": {Split: config.Weights{"canary": canary}}}}
+	}
+	s := newStore(dir)
+	f := func(want *Overrides) {
+		t.Helper()
+		if err := unreadable(t, dir, func() error { return s.save(said(9)) }); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("stored, though the folder cannot be flushed: %v", err)
 		}
-		w := exec.Command(os.Args[0])
-		w.Env = append(os.Environ(), writerEnv+"="+dir)
-		w.Stderr = os.Stderr
-		out, err := w.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewScanner(out)
-		if !said.Scan() {
-			t.Fatalf("round %d: the writer did not begin: %v", round, w.Wait())
-		}
-		first, _ := strconv.Atoi(said.Text())
-		if first != last && first != last+1 {
-			t.Fatalf("round %d: %d was acknowledged, and %d was there afterwards", round, last, first)
-		}
-		killer := time.AfterFunc(time.Duration(rand.IntN(15_000))*time.Microsecond, func() { _ = w.Process.Kill() })
-		for last = first; said.Scan(); {
-			last, _ = strconv.Atoi(said.Text())
-		}
-		killer.Stop()
-		_ = w.Wait()
-		if w.ProcessState.Exited() {
-			t.Fatalf("round %d: the writer ended by itself: %v", round, w.ProcessState)
+		if got, err := newStore(dir).load(); err != nil || got.Routes["iris"].Split["canary"] != want.Routes["iris"].Split["canary"] {
+			t.Errorf("a restart finds %+v, %v; want %+v", got, err, want)
 		}
 	}
-	if aside, _ := filepath.Glob(filepath.Join(dir, "*.corrupt-*")); len(aside) > 0 || last < 20 {
-		t.Errorf("set aside: %q; %d changes", aside, last)
+	f(&Overrides{})
+	if err := s.save(said(1)); err != nil {
+		t.Fatal(err)
 	}
+	f(said(1))
+}
+
+// unreadable runs do while the folder may be written to, but not read. To root that means nothing, so do is run as nobody.
+func unreadable(t *testing.T, dir string, do func() error) error {
+	t.Helper()
+	const nobody = 65534
+	root := os.Getuid() == 0
+	if root {
+		if err := errors.Join(os.Chown(dir, nobody, nobody), filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, nobody, nobody) })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(dir, 0o700) }()
+	outcome := make(chan error)
+	go func() {
+		if root {
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			_ = syscall.Setfsuid(nobody)
+		}
+		outcome <- do()
+	}()
+	return <-outcome
 }

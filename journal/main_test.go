@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,7 +18,13 @@ import (
 	"mlproxy/monitor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path, from, ok := strings.Cut(os.Getenv(writerEnv), " "); ok {
+		fmt.Fprintln(os.Stderr, writer(path, from))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // stage is an access log with settings that a test may change, and all that it says.
 type stage struct {

@@ -83,4 +83,7 @@ func exercise(r *Registry) {
 	r.WatchCertificates(func() []Certificate {
 		return []Certificate{{Use: "tls", Expires: time.Unix(1900000000, 0), Sound: true}}
 	})
+	r.WatchConsul(func() ConsulHealth {
+		return ConsulHealth{Contact: time.Now(), Valid: map[string]bool{"mlproxy/routes/iris/split": true}}
+	})
 }

@@ -18,6 +18,7 @@ type Registry struct {
 	conns   Connections
 	fitness *fitness
 	papers  *papers
+	consul  *consul
 
 	mu      sync.Mutex // held while meters come and go, never while they count
 	meters  map[version]*Meter
@@ -42,12 +43,13 @@ func New() *Registry {
 		series:  newSeries(f),
 		fitness: newFitness(),
 		papers:  newPapers(),
+		consul:  newConsul(),
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
 	}
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
 	r.conns.bind(r.series.rejected)
-	f.MustRegister(newLoads(r), r.fitness, r.papers)
+	f.MustRegister(newLoads(r), r.fitness, r.papers, r.consul)
 	f.runtime()
 	r.Built(buildVersion(), "")
 	return r

@@ -74,6 +74,7 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
+	f.access("access.log", 1) // a line is written after its answer
 	f.answers("/nowhere", "404")
 	lines := f.access("access.log", 2)
 	l := lines[0]

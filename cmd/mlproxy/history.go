@@ -28,7 +28,32 @@ func (c *historyCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	return c.print(t, admin.Revisions{Revisions: all}, func() { page{t.Out, ink(t.coloured()), time.Now()}.history(all) })
+	events, err := client.History(context.Background())
+	if err != nil {
+		return err
+	}
+	return c.print(t, admin.Revisions{Revisions: all, Fleet: events}, func() {
+		p := page{t.Out, ink(t.coloured()), time.Now()}
+		p.history(all)
+		p.events(events)
+	})
+}
+
+// events is a row for each change of each event of the fleet.
+func (p page) events(all []control.Event) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(p.to, "\nwhat operators changed in the fleet:")
+	p.table("AGO\tBY\tCHANGES", func(row func(cells ...string)) {
+		for _, e := range all {
+			ago, by := p.ago(e.Time), said("", e.Author, e.Reason)
+			for _, change := range e.Changes {
+				row(ago, by, change)
+				ago, by = "", ""
+			}
+		}
+	})
 }
 
 // history is a row for each change of each revision.
@@ -66,12 +91,13 @@ type restoreCmd struct {
 	lasting
 	reason
 	forced
+	shared
 	remote
 }
 
 // Run restores.
 func (c *restoreCmd) Run(t *terminal) error {
-	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason, Force: c.Force},
+	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason, Force: c.Force}, c.shared,
 		func(ctx context.Context, to *admin.Client, change control.Change) (control.Revision, error) {
 			return to.Restore(ctx, change, c.Revision)
 		}, func(now *admin.Status) {

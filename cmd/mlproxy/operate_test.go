@@ -266,7 +266,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.restart()
-	f.types("status", 0, "At the start, not all overrides could be in force again", "overrides.json.corrupt-", "revision 1 from the file")
+	f.types("status", 0, "At the start, not all overrides could be in force again", "overrides.json.corrupt-", "revision 1 by file")
 	f.types("split iris stable=1 canary=1", 0)
 }
 

@@ -23,6 +23,9 @@ import (
 	"mlproxy/source"
 )
 
+// catalogueWithin is how long a start waits for the endpoints that Consul's catalogue knows.
+const catalogueWithin = 2 * time.Second
+
 // farewell is how long the admin listener and the shadows may take to end, after all exchanges have.
 const farewell = time.Second
 
@@ -43,6 +46,7 @@ type program struct {
 	mirror *shadow.Mirror
 	access *journal.Access
 	traces *journal.Traces
+	fleet  *membership // nil without Consul
 	proxy  *proxy.Server
 	admin  *admin.Server
 
@@ -86,6 +90,9 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
 		Log: p.log,
 	})
+	if err := p.newFleet(first.Config, b.Version); err != nil {
+		return nil, err
+	}
 	if err := p.loop.Begin(first); errors.Is(err, control.ErrInUse) {
 		return nil, err
 	} else if err != nil {
@@ -154,6 +161,9 @@ func (p *program) run(stop context.Context) error {
 	defer end()
 	parts := newGroup()
 	p.work(work, parts)
+	if p.fleet != nil {
+		p.loop.AwaitCatalogue(stop, catalogueWithin)
+	}
 	if p.succeed(stop.Done(), parts.Failed()) {
 		p.serve(work, parts)
 		select {
@@ -178,6 +188,9 @@ func (p *program) work(work context.Context, parts *group) {
 	parts.Go(func() error { p.estate.Trust.Run(work); return nil })
 	parts.Go(func() error { p.access.Run(work); return nil })
 	parts.Go(func() error { p.traces.Run(work); return nil })
+	if p.fleet != nil {
+		p.fleet.run(work, parts)
+	}
 }
 
 // serve starts the listeners.

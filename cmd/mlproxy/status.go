@@ -67,7 +67,7 @@ type page struct {
 // write begins with what is wrong, for that is what one looks for.
 func (p page) write(s *admin.Status) {
 	p.wrong(s)
-	fmt.Fprintf(p.to, "%s  revision %d from the %s, %s ago, digest %s\n", p.ink.bold("mlproxy "+s.Version), s.Number, s.Origin,
+	fmt.Fprintf(p.to, "%s  revision %d by %s, %s ago, digest %s\n", p.ink.bold("mlproxy "+s.Version), s.Number, s.Origin,
 		p.ago(s.Applied), s.Digest)
 	fmt.Fprintf(p.to, "data %s  admin %s\n\n", strings.Join(s.Listen.Data, " "), s.Listen.Admin)
 	p.table("ROUTE\tREQUESTS\tPOOL\tROLE\tSHARE\tIN FLIGHT\tSET BY", func(row func(cells ...string)) {
@@ -101,7 +101,7 @@ func (p page) wrong(s *admin.Status) {
 	if len(s.Memory.Dropped) > 0 {
 		p.alarm("At the start, not all overrides could be in force again:", s.Memory.Dropped...)
 	}
-	var notes []string
+	notes := p.consul(s.Consul)
 	for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
 		notes = append(notes, p.unfit(name, s.Pools[name])...)
 	}
@@ -117,6 +117,38 @@ func (p page) wrong(s *admin.Status) {
 	if len(notes) > 0 {
 		fmt.Fprintln(p.to)
 	}
+}
+
+// consul is what Consul says that is not in force, and what is in force that it does not say any more.
+func (p page) consul(c *control.ConsulStatus) (notes []string) {
+	if c == nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Keys)) {
+		if k := c.Keys[key]; !k.Valid {
+			p.alarm(fmt.Sprintf("The key %s of Consul is refused; in force is %s:", key, k.InForce), k.Fault)
+		}
+	}
+	if c.Stale != "" {
+		notes = append(notes, "Consul's keys are as of "+p.since(c.Contact)+": "+c.Stale)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		if s := c.Services[name]; s.Stale != "" {
+			notes = append(notes, fmt.Sprintf("the endpoints of service %s are as of %s: %s", name, p.since(s.Contact), s.Stale))
+		}
+	}
+	for _, url := range slices.Sorted(maps.Keys(c.Refused)) {
+		notes = append(notes, "the catalogue's endpoint "+url+" is not used: "+c.Refused[url])
+	}
+	return notes
+}
+
+// since is how long ago something was, or that it never was.
+func (p page) since(at time.Time) string {
+	if at.IsZero() {
+		return "the last run"
+	}
+	return p.ago(at) + " ago"
 }
 
 // drains are those of a pool and its endpoints that end soon.
@@ -264,7 +296,7 @@ func requests(m control.MatchStatus) string {
 func (p page) setBy(r control.RouteStatus) string {
 	o := r.Override
 	if o == nil {
-		return r.Origin
+		return config.Source{Origin: r.Origin, Key: r.Key, Index: r.Index}.Words()
 	}
 	by := said(r.Origin, o.Author, o.Reason)
 	if !o.Expires.IsZero() {

@@ -71,7 +71,7 @@ search: the config file's switch to blue has been pending for 10s: pool sb: down
 stable: the drain ends in 10s
 stable: the drain of http://a:4 ends in 20s
 
-mlproxy v1.2.3  revision 7 from the operator, 3m ago, digest d1
+mlproxy v1.2.3  revision 7 by operator, 3m ago, digest d1
 data 127.0.0.1:8080  admin 127.0.0.1:9090
 
 ROUTE   REQUESTS               POOL    ROLE              SHARE   IN FLIGHT  SET BY

@@ -49,6 +49,12 @@ type lasting struct {
 	TTL time.Duration `name:"ttl" placeholder:"15m" help:"Take the change back by itself after this time."`
 }
 
+// shared is how far a change goes where a fleet shares them.
+type shared struct {
+	Local bool          `help:"Change this proxy alone, not the fleet that shares its overrides by Consul."`
+	Wait  time.Duration `placeholder:"10s" help:"Return once every proxy of the fleet acts by the change; name those that do not after this time, and fail."`
+}
+
 // forced is whether a switch is made in spite of what its pool says.
 type forced struct {
 	Force bool `help:"Switch even if the pool cannot be reached."`
@@ -58,13 +64,14 @@ type forced struct {
 type steering struct {
 	Route string `arg:"" help:"The route's name."`
 	reason
+	shared
 	remote
 }
 
 // steer makes a change and says what is in force then.
 func (s *steering) steer(t *terminal, c control.Change, do changing) error {
 	c.Route, c.Reason = s.Route, s.Reason
-	return s.change(t, c, do, func(now *admin.Status) {
+	return s.change(t, c, s.shared, do, func(now *admin.Status) {
 		fmt.Fprintf(t.Out, "%s: %s (revision %d)\n", s.Route, inForce(now, s.Route), now.Number)
 	})
 }
@@ -73,7 +80,8 @@ func (s *steering) steer(t *terminal, c control.Change, do changing) error {
 type changing func(context.Context, *admin.Client, control.Change) (control.Revision, error)
 
 // change makes a change and lets say tell of it. A value that mlproxy finds wrong was typed wrong.
-func (r *remote) change(t *terminal, c control.Change, do changing, say func(now *admin.Status)) error {
+func (r *remote) change(t *terminal, c control.Change, far shared, do changing, say func(now *admin.Status)) error {
+	c.Local = far.Local
 	if c.TTL < 0 {
 		return usage(fmt.Errorf("--ttl %v has passed already; a time such as 15m", c.TTL))
 	}
@@ -92,7 +100,40 @@ func (r *remote) change(t *terminal, c control.Change, do changing, say func(now
 	if err != nil {
 		return err
 	}
-	return r.print(t, revision, func() { say(now) })
+	if far.Wait <= 0 {
+		return r.print(t, revision, func() { say(now) })
+	}
+	a, err := client.Await(context.Background(), far.Wait)
+	if err != nil {
+		return err
+	}
+	whole := struct {
+		control.Revision
+		Fleet *control.Agreement `json:"fleet"`
+	}{revision, a}
+	if err := r.print(t, whole, func() { say(now); sayAgreement(t, a) }); err != nil {
+		return err
+	}
+	return behind(a, far.Wait)
+}
+
+func sayAgreement(t *terminal, a *control.Agreement) {
+	if len(a.Behind) == 0 {
+		fmt.Fprintf(t.Out, "fleet: all %d proxies act by it, after %v\n", len(a.Agreed), a.Took.Round(time.Millisecond))
+	}
+}
+
+// behind is an error that names the proxies which do not act by the change.
+func behind(a *control.Agreement, within time.Duration) error {
+	if len(a.Behind) == 0 {
+		return nil
+	}
+	names := make([]string, len(a.Behind))
+	for i, b := range a.Behind {
+		names[i] = fmt.Sprintf("%s (admin %s, config %s)", b.ID, b.Admin, b.Digest)
+	}
+	return fmt.Errorf("after %v %d of %d proxies do not act by it yet: %s; the change stands, look at their status",
+		within, len(a.Behind), len(a.Behind)+len(a.Agreed), strings.Join(names, ", "))
 }
 
 // inForce is what a route does with its traffic, in one line.
@@ -204,7 +245,7 @@ func (c *drainCmd) Run(t *terminal) error {
 	} else if c.Force {
 		return usage(errors.New("--force is for endpoints; to drain a pool with all the traffic, move the traffic first: mlproxy split, mlproxy switch"))
 	}
-	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason, Force: c.Force}, c.by(do), func(now *admin.Status) {
+	return c.change(t, control.Change{TTL: c.TTL, Reason: c.Reason, Force: c.Force}, shared{}, c.by(do), func(now *admin.Status) {
 		fmt.Fprintf(t.Out, "%s is drained (revision %d)\n", c.What, now.Number)
 		c.sayLeft(t, now)
 	})
@@ -222,7 +263,7 @@ func (c *undrainCmd) Run(t *terminal) error {
 	if c.isEndpoint() {
 		do = (*admin.Client).UndrainEndpoint
 	}
-	return c.change(t, control.Change{Reason: c.Reason}, c.by(do), func(now *admin.Status) {
+	return c.change(t, control.Change{Reason: c.Reason}, shared{}, c.by(do), func(now *admin.Status) {
 		fmt.Fprintf(t.Out, "%s is drained no more (revision %d)\n", c.What, now.Number)
 		c.sayLeft(t, now)
 	})
