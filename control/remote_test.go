@@ -25,7 +25,6 @@ func newFleetDesk(t *testing.T) *fleetDesk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(c.Close)
 		l.Share(c, "mlproxy")
 	}
 	t.Cleanup(d.run())
