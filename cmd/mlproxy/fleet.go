@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ type membership struct {
 	loop    *control.Loop
 	self    control.Instance
 	applied chan control.Revision // the last that came into force, if it is not told yet
+	// register is how this proxy stands in the catalogue itself; nil = not at all.
+	register *config.Registration
+	leaving  func() // takes it out again, and returns when that is done
 }
 
 // newFleet joins the loop to Consul, if the config has one. It is called before the loop begins.
@@ -38,7 +42,7 @@ func (p *program) newFleet(c *config.Config, version string) error {
 		host = "unknown"
 	}
 	p.fleet = &membership{
-		consul: consul, loop: p.loop, applied: make(chan control.Revision, 1),
+		consul: consul, loop: p.loop, applied: make(chan control.Revision, 1), register: c.Consul.Register, leaving: func() {},
 		self: control.Instance{ID: fmt.Sprintf("%s-%d", host, os.Getpid()), Version: version},
 	}
 	p.loop.Share(consul, c.Consul.Prefix)
@@ -67,13 +71,36 @@ func (f *membership) note(r control.Revision) {
 	f.applied <- r
 }
 
-// run listens to Consul, and tells the fleet what is in force here, until ctx ends.
-func (f *membership) run(ctx context.Context, parts *group) {
+// run listens to Consul, and tells the fleet what is in force here, until ctx ends. admin is where this proxy is asked and steered.
+func (f *membership) run(ctx context.Context, admin string, parts *group) {
+	f.self.Admin = admin
 	parts.Go(func() error { return f.consul.WatchKeys(ctx, f.loop.Hear) })
 	parts.Go(func() error { return f.consul.WatchCatalogue(ctx, f.loop.Find) })
 	told := make(chan []byte)
 	parts.Go(func() error { return f.consul.Publish(ctx, f.self.ID, told) })
 	parts.Go(func() error { f.tell(ctx, told); return nil })
+}
+
+// join has the proxy stand in the catalogue, at the address of a data listener, until leaving is called. ready says whether it can serve.
+func (f *membership) join(address string, ready func() error) {
+	at, err := netip.ParseAddrPort(address)
+	if f.register == nil || err != nil {
+		return
+	}
+	r := source.Registration{ID: f.register.Name + "-" + f.self.ID, Name: f.register.Name, Tags: f.register.Tags, Port: int(at.Port())}
+	if !at.Addr().IsUnspecified() { // else it is the node's
+		r.Address = at.Addr().String()
+	}
+	r.Healthy = func() (bool, string) {
+		if err := ready(); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	gone := newGroup()
+	gone.Go(func() error { return f.consul.Register(ctx, r) })
+	f.leaving = func() { stop(); _ = gone.Wait() }
 }
 
 // tell hands on every revision, in the form the others read.

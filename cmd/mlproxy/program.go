@@ -189,7 +189,7 @@ func (p *program) work(work context.Context, parts *group) {
 	parts.Go(func() error { p.access.Run(work); return nil })
 	parts.Go(func() error { p.traces.Run(work); return nil })
 	if p.fleet != nil {
-		p.fleet.run(work, parts)
+		p.fleet.run(work, p.bound().Admin, parts)
 	}
 }
 
@@ -202,6 +202,9 @@ func (p *program) serve(work context.Context, parts *group) {
 	parts.Go(func() error { p.super.guard(work, p.alive()); return nil })
 	p.phase.Store(nil)
 	b := p.bound()
+	if p.fleet != nil {
+		p.fleet.join(b.Data[0], p.ready)
+	}
 	p.log.Info("serving", "data", strings.Join(b.Data, ","), "admin", b.Admin, "config", p.config)
 	p.super.tell("READY=1", fmt.Sprint("MAINPID=", os.Getpid()), p.summary())
 }
@@ -240,6 +243,9 @@ func into(ctx context.Context, updates chan<- source.Update) func(source.Update)
 // drain lets the world know that this instance leaves, and running exchanges finish, as long as the config in force allows.
 func (p *program) drain(failed <-chan struct{}) {
 	p.not("stopping; send traffic to another instance")
+	if p.fleet != nil {
+		p.fleet.leaving()
+	}
 	rules, idle := p.loop.Config().Shutdown, idleStopping
 	if p.succeeded.Load() {
 		rules.Delay, idle = 0, idleSucceeded // the listeners stay open in the successor
