@@ -167,9 +167,15 @@ func TestHoweverMuchIsAskedConsulIsAskedSlowly(t *testing.T) {
 	c := consul(t, a)
 	emitted := keysOf(t, c)
 	wantNext(t, emitted, "")
+	var services []Service
+	for i := range 50 {
+		services = append(services, Service{Name: fmt.Sprint("none-", i)})
+	}
+	c.Want(services)
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 	defer stop()
 	calm(t, c, func() {
+		membersOf(t, c)
 		var askers sync.WaitGroup
 		for range 50 {
 			askers.Go(func() {
