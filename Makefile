@@ -5,6 +5,7 @@ RATE     ?= 500
 DURATION ?= 10s
 FUZZTIME ?= 20s
 SOAK     ?= 1h
+SWITCHES ?= 20
 
 # One static binary. The version comes from here, so Go need not ask git (which refuses a clone owned by someone else).
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
@@ -13,7 +14,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load chaos soak clean clean-tools fmt setup vet race alloc fuzz always
+.PHONY: help run build test lint load demo-fleet chaos soak clean clean-tools fmt setup vet race alloc fuzz always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ fmt: .bin/gofumpt ## format all Go files as `make lint` wants them
 
 load: ## drive the running demo: make load RATE=500 DURATION=10s
 	@go run ./bench/load -rate $(RATE) -duration $(DURATION)
+
+demo-fleet: build .bin/consul ## three proxies and a Consul: switches by a key under load, and how long they took: make demo-fleet SWITCHES=20 RATE=500
+	@go run ./bench/fleet -mlproxy bin/mlproxy -switches $(SWITCHES) -rate $(RATE)
 
 chaos: build ## break model servers under load, see what users saw beside what is promised: make chaos CHAOS="-only kill -v"
 	@go run ./bench/chaos -mlproxy bin/mlproxy $(CHAOS)

@@ -12,7 +12,7 @@ import (
 
 // floors: a room may import rooms of lower floors only, and of these only what arrows says. Floor 0 serves tests and the demo.
 const floors = `
-6  cmd/mlproxy bench/load bench/chaos
+6  cmd/mlproxy bench/load bench/chaos bench/fleet
 5  proxy admin
 4  shadow control
 3  router rollout journal
@@ -27,6 +27,7 @@ const arrows = `
 cmd/mlproxy : *
 bench/load  : admin
 bench/chaos : modeltest
+bench/fleet : modeltest source/consultest
 admin       : control rollout router monitor journal shadow config
 proxy       : router shadow monitor protocol upstream trust
 control     : config router source
@@ -65,8 +66,8 @@ github.com/cespare/xxhash/v2            : router shadow
 golang.org/x/image                      : protocol
 golang.org/x/sys                        : proxy upstream cmd/mlproxy
 github.com/alecthomas/kong              : cmd/mlproxy
-github.com/tsenart/vegeta/v12           : bench/load bench/chaos
-net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos
+github.com/tsenart/vegeta/v12           : bench/load bench/chaos bench/fleet
+net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos bench/fleet
 github.com/google/go-cmp                : tests
 github.com/santhosh-tekuri/jsonschema/v6 : tests
 go.uber.org/goleak                      : tests

@@ -17,6 +17,7 @@ type demoCmd struct {
 	Admin  string        `default:"127.0.0.1:9090" placeholder:"ADDR" help:"The admin listener (${default}); when it is taken, a free port."`
 	Rate   float64       `default:"20" placeholder:"N" help:"Requests a second that the demo makes itself (${default}); 0 for none."`
 	Every  time.Duration `default:"10s" placeholder:"TIME" help:"How often it says what became of them (${default})."`
+	Consul bool          `help:"Start a Consul agent as well: its keys steer the traffic, its catalogue has one pair of pools."`
 }
 
 // Run shows mlproxy at work until Ctrl-C. A second Ctrl-C ends it at once.
@@ -31,7 +32,7 @@ func (c *demoCmd) Run(t *terminal) error {
 	return c.show(ctx, t, place)
 }
 
-// show starts model servers, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
+// show starts model servers, Consul if it is wanted, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
 func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error {
 	servers, err := startDemoModels()
 	if err != nil {
@@ -43,6 +44,12 @@ func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error
 		return err
 	}
 	defer os.RemoveAll(folder)
+	if c.Consul {
+		if place.Consul, err = startDemoConsul(ctx, folder, servers); err != nil {
+			return unlessInterrupted(ctx, err)
+		}
+		defer place.Consul.Close()
+	}
 	place.Config = filepath.Join(folder, "config.yaml")
 	if err := os.WriteFile(place.Config, demoConfig(place, servers), 0o600); err != nil {
 		return err
@@ -52,6 +59,14 @@ func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error
 		return err
 	}
 	return c.play(ctx, t, place, proxy)
+}
+
+// unlessInterrupted is the error, unless somebody has pressed Ctrl-C meanwhile.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // play runs proxy and traffic side by side. The traffic ends first, so that the proxy has nothing left to wait for.
@@ -66,17 +81,26 @@ func (c *demoCmd) play(ctx context.Context, t *terminal, place *demoPlace, proxy
 	}()
 	fmt.Fprint(t.Out, demoGuide(place))
 	newTrickle(place.Listen).run(clients, c.Rate, c.Every, t.Out)
-	fmt.Fprintln(t.Out, "Stopping: the requests, the proxy, the model servers.")
+	fmt.Fprintln(t.Out, "Stopping: the requests, the proxy"+place.also()+", the model servers.")
 	stopServing()
 	return <-ended
 }
 
 // demoPlace is where the demo is to be found.
 type demoPlace struct {
-	Listen string // host:port
-	Admin  string // host:port
-	Config string // the file
-	Binary string // mlproxy, as it was called: the same works in another terminal in the same folder
+	Listen string      // host:port
+	Admin  string      // host:port
+	Config string      // the file
+	Binary string      // mlproxy, as it was called: the same works in another terminal in the same folder
+	Consul *demoConsul // nil without
+}
+
+// also is what else there is to stop.
+func (p *demoPlace) also() string {
+	if p.Consul == nil {
+		return ""
+	}
+	return ", Consul"
 }
 
 // place chooses the addresses: the wanted ones if they are free.

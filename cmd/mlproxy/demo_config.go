@@ -13,13 +13,21 @@ var demoTemplate = template.Must(template.New("demo.yaml").Parse(demoYAML))
 
 // demoConfig is the demo's config file: commented, for people will edit it.
 func demoConfig(place *demoPlace, servers demoModels) []byte {
-	type pool struct{ Name, URL, About string }
+	type pool struct {
+		Name, URL, About string
+		Tag              string // in Consul's catalogue; empty = the file says where it is
+	}
 	data := struct {
 		*demoPlace
-		Pools []pool
-	}{demoPlace: place}
+		Service string
+		Pools   []pool
+	}{demoPlace: place, Service: demoService}
 	for _, d := range demoServers {
-		data.Pools = append(data.Pools, pool{d.pool, servers[d.pool].URL, d.about})
+		p := pool{Name: d.pool, URL: servers[d.pool].URL, About: d.about}
+		if place.Consul != nil {
+			p.Tag, _ = demoTag(d.pool)
+		}
+		data.Pools = append(data.Pools, p)
 	}
 	var out bytes.Buffer
 	if err := demoTemplate.Execute(&out, data); err != nil {

@@ -39,14 +39,18 @@ func (p *paper) String() string {
 type demoOn struct {
 	*testing.T
 	place    *demoPlace
+	folder   string // where its commands are typed
 	out, err paper
 	command  *exec.Cmd
 }
 
-func startDemo(t *testing.T) *demoOn {
+func startDemo(t *testing.T, flags ...string) *demoOn {
 	t.Helper()
-	d := &demoOn{T: t}
-	d.command = exec.Command(binary, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--rate", "200", "--every", "500ms")
+	d := &demoOn{T: t, folder: "../.."} // the project's: there is its Consul
+	d.command = exec.Command(binary, append([]string{
+		"demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--rate", "200", "--every", "500ms",
+	}, flags...)...)
+	d.command.Dir = d.folder
 	d.command.Stdout, d.command.Stderr = &d.out, &d.err
 	if err := d.command.Start(); err != nil {
 		t.Fatal(err)
@@ -92,6 +96,7 @@ func (d *demoOn) attempt(a attempt) string {
 		d.Errorf("the guide does not print %s", a.shell)
 	}
 	shell := exec.Command("sh", "-c", `curl() { printf '%s\0' "$@"; }; `+a.shell)
+	shell.Dir = d.folder
 	var errs bytes.Buffer
 	shell.Stderr = &errs
 	out, err := shell.Output()
@@ -148,21 +153,23 @@ func (d *demoOn) lastShare(pool string) float64 {
 	return share
 }
 
+// shows holds what was shown to what should have been.
+func (d *demoOn) shows(got string, wants ...string) {
+	d.Helper()
+	for _, want := range wants {
+		if !strings.Contains(got, want) {
+			d.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
 // TestDemo does everything that the demo proposes.
 func TestDemo(t *testing.T) {
 	d := startDemo(t)
 	d.until("a line with 5% on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 0 && s < 20 })
 	tries := demoAttempts(d.place)
-	shows := func(got string, wants ...string) {
-		t.Helper()
-		for _, want := range wants {
-			if !strings.Contains(got, want) {
-				t.Errorf("no %q in\n%s", want, got)
-			}
-		}
-	}
-	shows(d.attempt(tries[0]), "200 OK", "X-MLProxy-Pool: iris-", `"virginica"`)
-	shows(d.attempt(tries[1]), "iris-canary 50%", "iris-stable 50%")
+	d.shows(d.attempt(tries[0]), "200 OK", "X-MLProxy-Pool: iris-", `"virginica"`)
+	d.shows(d.attempt(tries[1]), "iris-canary 50%", "iris-stable 50%")
 	d.until("a line with half on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 35 && s < 65 })
 	first := d.attempt(tries[0])
 	for range 10 {
@@ -170,12 +177,12 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("the same user got\n%s\nand then\n%s", first, again)
 		}
 	}
-	shows(d.attempt(tries[2]), "green is active")
+	d.shows(d.attempt(tries[2]), "green is active")
 	d.until("a line with only green", func() bool { return d.lastShare("digits-green") == 100 })
-	shows(d.attempt(tries[3]), "iris-next", "20%", "digits-green", "operator")
+	d.shows(d.attempt(tries[3]), "iris-next", "20%", "digits-green", "operator")
 	d.attempt(tries[4])
 	d.until("the edited sample", func() bool { return shadowShare(d.attempt(tries[3])) == "100%" })
-	shows(d.attempt(demoStream(d.place)), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
+	d.shows(d.attempt(demoStream(d.place)), "200 OK", "X-MLProxy-Pool: chat", `"delta":{"content":`, "data: [DONE]")
 	d.leavesNothing()
 }
 
