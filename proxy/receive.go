@@ -102,6 +102,12 @@ func (x *exchange) relay(c *upstream.Conn) error {
 				return err
 			}
 			c.Streams()
+			if err := x.splice(c); err != nil {
+				return err
+			}
+			if x.ansBody.Done() {
+				continue
+			}
 			c.Wire().ReadWithin(x.within(x.bodyIdle()))
 			piece, err = x.ansBody.Next(c.Reader())
 		}
@@ -115,6 +121,36 @@ func (x *exchange) relay(c *upstream.Conn) error {
 			return err
 		}
 	}
+}
+
+// splice passes on what of a large answer is still to come without looking at it, where nobody wants to.
+func (x *exchange) splice(c *upstream.Conn) error {
+	left := x.ansBody.Whole(c.Reader())
+	if left < upstream.SpliceAtLeast || x.shadow.wanted || x.out.mute {
+		return nil
+	}
+	p := upstream.BorrowPipe(c.Wire(), x.conn.wire)
+	if p == nil {
+		return nil
+	}
+	defer p.Return()
+	for ; left > 0 && !x.out.mute; left = x.ansBody.Whole(c.Reader()) {
+		c.Wire().ReadWithin(x.within(x.bodyIdle()))
+		n, err := p.Fill(c.Wire(), left)
+		if err == io.EOF {
+			return c.Explain(upstream.ErrTruncated)
+		}
+		if err != nil {
+			return c.Explain(err)
+		}
+		x.ansBody.Advance(n)
+		x.seen.BytesOut += int64(n)
+		x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+		if err := x.written(p.Drain(x.conn.wire)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (x *exchange) pass(piece []byte) error {

@@ -126,6 +126,12 @@ func (u *upload) copy() error {
 			if err := u.flush(); err != nil {
 				return err
 			}
+			if err := u.splice(); err != nil {
+				return err
+			}
+			if x.body.Done() {
+				continue
+			}
 			u.to.Pause()
 			if err := x.fill(); err != nil {
 				return u.blame(err)
@@ -144,6 +150,40 @@ func (u *upload) copy() error {
 			return err
 		}
 	}
+}
+
+// splice sends what of a large body is still to come without looking at it, where nobody wants to.
+func (u *upload) splice() error {
+	x := u.exchange
+	left := x.body.Whole(&x.conn.in)
+	if left < upstream.SpliceAtLeast || x.shadow.wanted || u.bytes+left > x.limits.maxBody {
+		return nil
+	}
+	p := upstream.BorrowPipe(x.conn.wire, u.to.Wire())
+	if p == nil {
+		return nil
+	}
+	defer p.Return()
+	for ; left > 0; left = x.body.Whole(&x.conn.in) {
+		u.to.Pause()
+		x.conn.wire.ReadWithin(x.bodyIdle())
+		n, err := p.Fill(x.conn.wire, left)
+		x.conn.wire.ReadWithin(0)
+		if err != nil {
+			return u.blame(err)
+		}
+		u.to.Resume()
+		x.body.Advance(n)
+		u.bytes += int64(n)
+		if x.body.Done() {
+			u.state.Store(uploadEnds)
+		}
+		u.allow()
+		if err := p.Drain(u.to.Wire()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *upload) piece(p []byte) error {

@@ -85,6 +85,21 @@ func (b *Body) Ready(r *Reader) ([]byte, error) {
 	return piece, nil
 }
 
+// Whole is how many bytes are to come that have no framing among them and of which none waits in r: those may go another way, if
+// Advance is told. 0 where that is not known.
+func (b *Body) Whole(r *Reader) int64 {
+	if b.done || b.framing != ByLength || len(r.Bytes()) > 0 {
+		return 0
+	}
+	return b.left
+}
+
+// Advance says that n bytes of Whole have gone another way.
+func (b *Body) Advance(n int) {
+	b.left -= int64(n)
+	b.done = b.left == 0
+}
+
 // ended is what a failed read means to the body.
 func (b *Body) ended(err error) error {
 	if err != io.EOF {
