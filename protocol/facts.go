@@ -34,13 +34,15 @@ type Facts struct {
 	Finish                     []string // why the model stopped, per choice; as written by the server
 
 	Faults [ExtractReasons]int // what could not be read, by why
+
+	room room
 }
 
 // Reset forgets everything and keeps the memory.
 func (f *Facts) Reset() {
 	*f = Facts{
 		Features: f.Features[:0], Lengths: f.Lengths[:0], Images: f.Images[:0], Audio: f.Audio[:0],
-		Outputs: f.Outputs[:0], Finish: f.Finish[:0],
+		Outputs: f.Outputs[:0], Finish: f.Finish[:0], room: f.room,
 	}
 }
 
