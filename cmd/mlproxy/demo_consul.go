@@ -182,7 +182,7 @@ func (d *demoConsul) Close() {
 	_ = d.process.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.ended:
-	case <-time.After(5 * time.Second): // it may be stopped: somebody has tried what happens then
+	case <-time.After(2 * time.Second): // it may be stopped: somebody has tried what happens then
 		_ = d.process.Process.Kill()
 		<-d.ended
 	}

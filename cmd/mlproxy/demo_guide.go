@@ -101,7 +101,7 @@ mlproxy demo: real small models, real requests, all on this machine.
   config    %[3]s   edit it while this runs
 `, p.Listen, p.Admin, p.Config)
 	if p.Consul != nil {
-		fmt.Fprintf(&b, "  consul    http://%s   keys below mlproxy/ steer; the service %s is in its catalogue\n", p.Consul.Address, demoService)
+		fmt.Fprintf(&b, "  consul    http://%s   keys below mlproxy/ steer, also at /ui; its catalogue has the service %s\n", p.Consul.Address, demoService)
 	}
 	b.WriteString("\nTry in another terminal, in the same folder:\n")
 	for i, a := range demoAttempts(p) {

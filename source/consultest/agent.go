@@ -1,4 +1,4 @@
-// Package consultest runs genuine Consul agents for the tests of several rooms: one process each, on free ports of loopback, to be
+// Package consultest runs genuine Consul agents for the tests of several rooms, and for bench/fleet: one process each, on free ports of loopback, to be
 // stopped, killed, frozen and started again. It speaks plain HTTP to them, so that no test proves our client with itself.
 package consultest
 
