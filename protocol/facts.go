@@ -35,7 +35,8 @@ type Facts struct {
 
 	Faults [ExtractReasons]int // what could not be read, by why
 
-	room room
+	pixels int // decoded of images
+	room   room
 }
 
 // Reset forgets everything and keeps the memory.
