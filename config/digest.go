@@ -6,18 +6,36 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 )
 
-// Digest is the same for configs that have the same effect, whatever their files look like, whoever set their values, where
-// the process listens and keeps its state, and which members the catalogue has for the moment: 16 hexadecimal digits, for people and
-// replicas to compare.
+// Digest is the same for configs that treat traffic alike, whatever their files look like, whoever set their values, what is each
+// machine's own (all but pools and routes, and where files lie), and which members the catalogue has for the moment: 16 hexadecimal
+// digits, for people and replicas to compare.
 func (c *Config) Digest() string {
 	plain := c.withoutSources()
-	plain.Listen, plain.Admin.Listen, plain.StateDir, plain.Consul = nil, "", "", nil
 	for _, p := range plain.Pools {
 		p.Endpoints, p.Fallback, p.Answered = p.asWritten(), nil, false
+		for _, file := range []*string{&p.TLS.CAFile, &p.TLS.CertFile, &p.TLS.KeyFile} {
+			*file = nameOf(*file)
+		}
 	}
-	return plain.sum()
+	for _, r := range plain.Routes {
+		if r.APIKeys != nil {
+			keys := *r.APIKeys
+			keys.File = nameOf(keys.File)
+			r.APIKeys = &keys
+		}
+	}
+	return (&Config{Pools: plain.Pools, Routes: plain.Routes}).sum()
+}
+
+// nameOf is a file's name without its folder.
+func nameOf(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Base(path)
 }
 
 // Same says whether two configs make the same table, endpoints included, and every value is from the same source.

@@ -237,7 +237,7 @@ func TestForceOfAKey(t *testing.T) {
 
 // The digest tells whether replicas agree, which listen elsewhere and keep their state elsewhere.
 func TestDigestOfReplicas(t *testing.T) {
-	one := mustParse(t, "listen: :1\nadmin: {listen: 127.0.0.1:3}\nstate_dir: /a\nconsul: {address: http://a:1}\n"+strings.TrimSpace(twoRoutes))
+	one := mustParse(t, "listen: :1\nadmin: {listen: 127.0.0.1:3, token_file: /a}\nlog: {level: debug}\nlimits: {max_connections: 7}\nstate_dir: /a\nconsul: {address: http://a:1}\n"+strings.TrimSpace(twoRoutes))
 	two := mustParse(t, "listen: :2\nadmin: {listen: 127.0.0.1:4}\nstate_dir: /b\nconsul: {address: http://b:1}\n"+strings.TrimSpace(twoRoutes))
 	if one.Digest() != two.Digest() {
 		t.Error("replicas on two machines do not agree")

@@ -1,10 +1,15 @@
 package control
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"mlproxy/source"
+)
 
 // ConsulStatus is how what Consul says is doing.
 type ConsulStatus struct {
-	// Contact is when Consul last answered with all keys; zero = never.
+	// Contact is as of when the keys are; zero = Consul has never told them.
 	Contact time.Time `json:"contact,omitzero"`
 	// Stale says why what is in force is not what Consul says now; empty when it is.
 	Stale string `json:"stale,omitempty"`
@@ -44,8 +49,12 @@ func (l *Loop) consulStatus(s *state) *ConsulStatus {
 	}
 	contact := l.consul.Contact()
 	status := &ConsulStatus{
-		Contact: contact.Keys.Last, Stale: contact.Keys.Stale, Refused: s.refused, Keys: map[string]KeyStatus{}, Services: map[string]ServiceStatus{},
+		Refused: s.refused, Keys: map[string]KeyStatus{}, Services: map[string]ServiceStatus{},
 	}
+	heard := func(standing source.Standing) (at time.Time, stale string) {
+		return heardFrom(standing, contact.Last, time.Now())
+	}
+	status.Contact, status.Stale = heard(contact.Keys)
 	for name, k := range s.remote.keys {
 		_, known := s.base.Routes[routeOf(name)]
 		about := KeyStatus{Index: k.index, Valid: k.fault == "", Fault: k.fault, Since: k.since, Known: known || name == documentKey}
@@ -55,9 +64,32 @@ func (l *Loop) consulStatus(s *state) *ConsulStatus {
 		status.Keys[l.prefix+"/"+name] = about
 	}
 	for service, standing := range contact.Services {
-		status.Services[service.String()] = ServiceStatus{Contact: standing.Last, Stale: standing.Stale, Instances: len(s.found[service])}
+		about := ServiceStatus{Instances: len(s.found[service])}
+		about.Contact, about.Stale = heard(standing)
+		if late, is := s.late[service]; is && about.Stale == "" {
+			about.Stale = "what the catalogue says cannot be in force; the instances of before are kept: " + late.why
+		}
+		status.Services[service.String()] = about
 	}
 	return status
+}
+
+// silence is how long Consul may say nothing at all. A member of a fleet renews its session, and so asks for an answer, every few seconds.
+const silence = 12 * time.Second
+
+// heardFrom says as of when an answer is, and why it may not be what Consul says now. A question that waits for news was heard when Consul
+// last spoke of anything: until then it would have told.
+func heardFrom(answer source.Standing, spoke, now time.Time) (at time.Time, stale string) {
+	if answer.Stale != "" || answer.Last.IsZero() {
+		return answer.Last, answer.Stale
+	}
+	if at = spoke; at.Before(answer.Last) {
+		at = answer.Last
+	}
+	if quiet := now.Sub(at); quiet > silence {
+		stale = fmt.Sprintf("Consul has said nothing for %v, and the last that it said is kept", quiet.Truncate(time.Second))
+	}
+	return at, stale
 }
 
 // Consul is how what Consul says is doing; nil when it is not asked.

@@ -72,17 +72,43 @@ func (l *Loop) lay(now, next *state, by Revision) error {
 	return nil
 }
 
+// late is what the catalogue says of a service while it cannot be in force: of its instances only drained ones are left. Those of before
+// stay, as they do when none are left at all, until an operator's change or the catalogue's makes it possible.
+type late struct {
+	instances []source.Instance
+	why       string
+}
+
 // find has the pools of a service send to other endpoints.
 func (l *Loop) find(f finding) {
 	now := l.state.Load()
 	next := *now
-	next.found = maps.Clone(now.found)
+	next.found, next.late = maps.Clone(now.found), maps.Clone(now.late)
 	next.found[f.service] = f.instances
-	if err := l.lay(now, &next, Revision{Origin: consul, Reason: "service " + f.service.Name}); err != nil {
-		l.log.Error("the catalogue's endpoints are refused, keeping those of before", "service", f.service.Name, "faults", list(err))
+	delete(next.late, f.service)
+	err := l.lay(now, &next, Revision{Origin: consul, Reason: "service " + f.service.Name})
+	if err == nil {
+		l.unkept = orElse(l.unkept, time.Now())
 		return
 	}
-	l.unkept = orElse(l.unkept, time.Now())
+	why := strings.Join(list(err), "; ")
+	if now.late[f.service].why != why {
+		l.log.Error("the catalogue's endpoints are refused, keeping those of before", "service", f.service.Name, "faults", list(err))
+	}
+	refused := *now
+	refused.late = union(now.late, map[source.Service]late{f.service: {f.instances, why}})
+	l.become(&refused)
+}
+
+// catchUp tries again what was refused of the catalogue, if something else is in force now than before.
+func (l *Loop) catchUp(before *state) {
+	now := l.state.Load()
+	if len(now.late) == 0 || now.table == before.table && maps.EqualFunc(now.said.Drained, before.said.Drained, alike) {
+		return
+	}
+	for service, late := range now.late {
+		l.find(finding{service, late.instances})
+	}
 }
 
 func orElse(t, otherwise time.Time) time.Time {

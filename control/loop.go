@@ -99,6 +99,7 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 	defer l.preserve()
 	for {
 		alarm.Reset(l.rest(time.Now()))
+		before := l.state.Load()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,6 +116,7 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 		case <-alarm.C:
 			l.wake(ctx, time.Now())
 		}
+		l.catchUp(before)
 	}
 }
 
@@ -180,10 +182,10 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	if err != nil {
 		return err
 	}
-	if next.table != nil && config.Same(next.table.Config(), merged) {
+	if next.table != nil && config.Same(next.table.Config(), merged) && config.Same(next.wanted, wanted) {
 		return l.unchanged(next, wanted, by, keep)
 	}
-	agrees := next.table != nil && same(next.table.Config(), merged)
+	changes, revision := next.news(wanted, merged)
 	table, err := router.Compile(merged, l.estate)
 	if err != nil {
 		return err
@@ -194,17 +196,24 @@ func (l *Loop) apply(next *state, by Revision, keep func(*state) error) error {
 	old := l.router.Swap(table)
 	table.Publish(l.estate.Registry)
 	l.estate.Retire(old, table)
-	if agrees {
-		l.log.Info("endpoints changed", "revision", next.revision.Number, "reason", by.Reason, "changes", differences(next.table.Config(), merged))
+	if !revision {
+		l.tellEndpoints(next.table, table, next.revision.Number, by.Reason)
 		next.table, next.wanted = table, wanted
 	} else {
-		by.Number, by.Digest, by.Applied = next.revision.Number+1, merged.Digest(), time.Now()
+		by.Number, by.Digest, by.Applied, by.Changes = next.revision.Number+1, merged.Digest(), time.Now(), brief(changes)
 		next.became(table, wanted, by)
 		l.log.Info("config applied", append(by.attributes(), "changes", next.revision.Changes, audited, true)...)
 	}
 	l.become(next)
 	l.announce(next)
 	return nil
+}
+
+// tellEndpoints tells of the endpoints that the catalogue has changed, if it has.
+func (l *Loop) tellEndpoints(old, now *router.Table, revision int64, reason string) {
+	if d := difference(endpoints(old.Config()), endpoints(now.Config())); len(d.Come)+len(d.Go) > 0 {
+		l.log.Info("endpoints changed", "revision", revision, "reason", reason, "come", d.Come, "go", d.Go)
+	}
 }
 
 // unchanged records what was said without swapping anything: the same config is already in force.

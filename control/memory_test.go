@@ -308,11 +308,14 @@ func TestDrain(t *testing.T) {
 	refused("a switch to it", err, "drained", "2 operator canary: 0, stable: 95")
 	refused("a split on it alone", d.split("iris", config.Weights{"stable": 0, "canary": 1}), "drained", "2 operator canary: 0, stable: 95")
 
-	d.expect("a split beneath", d.split("iris", config.Weights{"stable": 95, "canary": 50}), nil, "iris", "2 operator canary: 0, stable: 95")
-	d.expect("undrain", undrain("canary"), nil, "iris", "3 operator canary: 50, stable: 95")
+	d.expect("a split beneath", d.split("iris", config.Weights{"stable": 95, "canary": 50}), nil, "iris", "3 operator canary: 0, stable: 95")
+	if changes := d.Status().Changes; len(changes) != 1 || !strings.Contains(changes[0], "canary: 50") {
+		t.Errorf("what changed is %v", changes)
+	}
+	d.expect("undrain", undrain("canary"), nil, "iris", "4 operator canary: 50, stable: 95")
 	_, err = d.Rollback(t.Context(), Change{Route: "iris"})
-	d.expect("a drain is nothing to roll back to", err, nil, "iris", "4 file canary: 5, stable: 95")
-	d.expect("twice", undrain("canary"), ErrNoOverride, "iris", "4 file canary: 5, stable: 95")
+	d.expect("a drain is nothing to roll back to", err, nil, "iris", "5 file canary: 5, stable: 95")
+	d.expect("twice", undrain("canary"), ErrNoOverride, "iris", "5 file canary: 5, stable: 95")
 }
 
 // pair is a file in which the pools of iris share an endpoint, and each has one more.

@@ -139,8 +139,8 @@ func byName(t *router.Table) map[string]*router.Route {
 	return routes
 }
 
-func union[V any](a, b map[string]V) map[string]V {
-	all := make(map[string]V, len(a)+len(b))
+func union[K comparable, V any](a, b map[K]V) map[K]V {
+	all := make(map[K]V, len(a)+len(b))
 	maps.Copy(all, a)
 	maps.Copy(all, b)
 	return all

@@ -91,6 +91,9 @@ func (r *remote) read(name string, pair source.Pair, good *word, now time.Time) 
 
 // parse reads a value; full is the key as Consul knows it.
 func parse(full, name string, value []byte) (*word, error) {
+	if len(value) > source.MaxValue {
+		return nil, fmt.Errorf("%s has %d bytes; write at most %d", full, len(value), source.MaxValue)
+	}
 	if name == documentKey {
 		fleet, err := config.ParseFleet(full, value)
 		return &word{fleet: fleet}, err

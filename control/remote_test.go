@@ -205,3 +205,56 @@ func TestAStartWithoutConsul(t *testing.T) {
 		t.Errorf("the log: %s", d.log)
 	}
 }
+
+// members are the endpoints of a pool, those that are drained in brackets.
+func (d *desk) members(pool string) string {
+	var words []string
+	for _, e := range d.Status().Pools[pool].Endpoints {
+		word := strings.TrimPrefix(e.URL, "http://")
+		if e.Drained != nil {
+			word = "(" + word + ")"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+// Endpoints come and go without a revision. Where the catalogue has drained ones alone, those of before are kept until the drain is over.
+func TestTheCatalogueLeavesOnlyWhatIsDrained(t *testing.T) {
+	d := newFleetDesk(t)
+	c := d.config(iris)
+	c.Pools["stable"].Consul = &config.Catalogue{Service: "iris"}
+	d.expect("a pool of the catalogue", d.reloadFile(c, nil), nil, "iris", "2 file canary: 5, stable: 95")
+	find := func(want string, addresses ...string) {
+		t.Helper()
+		var instances []source.Instance
+		for _, a := range addresses {
+			instances = append(instances, source.Instance{Address: a, Scheme: "http", Weight: 1})
+		}
+		d.Find(source.Service{Name: "iris"}, instances)
+		d.says("iris", "2 file canary: 5, stable: 95", "", "-")
+		if got := d.members("stable"); got != want {
+			t.Errorf("the members are %s, want %s", got, want)
+		}
+	}
+	find("127.0.0.1:1", "127.0.0.1:1")
+	find("127.0.0.1:1 127.0.0.1:2", "127.0.0.1:1", "127.0.0.1:2")
+	_, err := d.DrainEndpoint(t.Context(), Change{Force: true}, "127.0.0.1:2")
+	d.expect("a drain", err, nil, "iris", "3 file canary: 5, stable: 95")
+	_, err = d.UndrainEndpoint(t.Context(), Change{}, "127.0.0.1:2")
+	d.expect("its end", err, nil, "iris", "4 file canary: 5, stable: 95")
+	_, err = d.DrainEndpoint(t.Context(), Change{}, "127.0.0.1:2")
+	d.expect("a drain", err, nil, "iris", "5 file canary: 5, stable: 95")
+
+	d.Find(source.Service{Name: "iris"}, []source.Instance{{Address: "127.0.0.1:2", Scheme: "http", Weight: 1}})
+	settled(d.desk)
+	if got := d.members("stable"); got != "127.0.0.1:1 (127.0.0.1:2)" || !strings.Contains(d.log.String(), "keeping those of before") {
+		t.Errorf("the members are %s; the log: %s", got, d.log)
+	}
+	_, err = d.UndrainEndpoint(t.Context(), Change{}, "127.0.0.1:2")
+	settled(d.desk)
+	d.expect("its end", err, nil, "iris", "6 file canary: 5, stable: 95")
+	if got := d.members("stable"); got != "127.0.0.1:2" {
+		t.Errorf("the members are %s", got)
+	}
+}

@@ -36,11 +36,21 @@ func (r *Revision) attributes() []any {
 	return list
 }
 
-// same says whether two configs have the same effect, and every value is set by the same origin.
-func same(a, b *config.Config) bool {
-	if a.Digest() != b.Digest() {
-		return false
+// news is what changes in words when next gets another table, and whether it makes a revision: what was said, and by whom, is another
+// thing, and not only which members the catalogue has. What has no effect yet, as the split of a drained pool, counts as well.
+func (s *state) news(wanted, merged *config.Config) (changes []string, is bool) {
+	if s.table == nil {
+		return differences(nil, merged), true
 	}
+	changes = differences(s.table.Config(), merged)
+	if len(changes) == 0 {
+		changes = differences(s.wanted, wanted)
+	}
+	return changes, len(changes) > 0 || !sameOrigins(s.wanted, wanted)
+}
+
+// sameOrigins says whether the routes of two configs with the same routes have their values from the same layers.
+func sameOrigins(a, b *config.Config) bool {
 	for name, r := range a.Routes {
 		if b.Routes[name].Origin != r.Origin {
 			return false

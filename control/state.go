@@ -16,6 +16,7 @@ type state struct {
 	file     *config.Config
 	remote   *remote                              // what Consul says; nil when it is not asked
 	found    map[source.Service][]source.Instance // in Consul's catalogue
+	late     map[source.Service]late              // what it has since, and cannot be in force
 	refused  map[string]string                    // endpoints of these that may not be used, and why
 	base     *config.Config                       // all of these: what lies beneath the operators' words
 	held     map[string]hold                      // by route; switches of the file that wait for their pools
@@ -122,11 +123,9 @@ func (s *state) merge() (wanted, merged *config.Config, err error) {
 // became records the table that is now in force.
 func (s *state) became(t *router.Table, wanted *config.Config, r Revision) {
 	var before map[string]*config.Route
-	var in *config.Config
 	if s.table != nil {
-		before, in = s.wanted.Routes, s.table.Config()
+		before = s.wanted.Routes
 	}
-	r.Changes = brief(differences(in, t.Config()))
 	s.previous = remember(s.previous, before, wanted.Routes)
 	s.past = record(s.past, past{r, choices(wanted)})
 	s.wanted, s.table, s.revision = wanted, t, r
