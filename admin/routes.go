@@ -34,6 +34,8 @@ GET    /api/v1/overrides                  what operators have set and drained
 PUT    /api/v1/routes/{route}/split       {"iris-stable": 90, "iris-canary": 10}
 PUT    /api/v1/routes/{route}/active      {"active": "green"}   ?force=true
 POST   /api/v1/routes/{route}/rollback    to the previous split or active pool   ?force=true
+GET    /api/v1/routes/{route}/feedback    what users did with each version's answers   ?window=1h
+POST   /api/v1/feedback                   {"request_id": "...", "event": "click"}, an array of such, or one a line
 DELETE /api/v1/routes/{route}/override    the config file decides again   ?force=true
 PUT    /api/v1/pools/{pool}/drain         no new requests from any split
 DELETE /api/v1/pools/{pool}/drain         as before
@@ -70,6 +72,8 @@ func (s *Server) routes() http.Handler {
 		"/api/v1/routes/{route}/active":     {"PUT": changing(s.setActive, "force", "ttl", "local")},
 		"/api/v1/routes/{route}/rollback":   {"POST": changing(s.rollback, "force", "ttl", "local")},
 		"/api/v1/routes/{route}/override":   {"DELETE": changing(s.removeOverride, "force", "local")},
+		"/api/v1/routes/{route}/feedback":   {"GET": s.feedback},
+		"/api/v1/feedback":                  {"POST": s.takeFeedback},
 		"/api/v1/pools/{pool}/drain":        {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
 		"/api/v1/endpoints/{address}/drain": {"PUT": changing(s.drainEndpoint, "force", "ttl"), "DELETE": changing(s.undrainEndpoint)},
 		"/debug/pprof/":                     {"GET": plugged(pprof.Index)},

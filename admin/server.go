@@ -10,12 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mlproxy/control"
+	"mlproxy/monitor"
 )
 
 // Options are what the admin listener shows and steers.
 type Options struct {
 	// Loop carries out changes and knows what is in force; it must have begun.
 	Loop *control.Loop
+	// Registry joins feedback to versions.
+	Registry *monitor.Registry
 	// Metrics are served at /metrics.
 	Metrics prometheus.Gatherer
 	// Ready says why no traffic should be sent here now; nil when there is no reason.

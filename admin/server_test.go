@@ -82,7 +82,7 @@ pools:
   a: {endpoints: [%[2]q]}
   b: {endpoints: ["http://127.0.0.1:1"]}
 routes:
-  iris: {match: {path: /iris}, split: {a: 95, b: 5}}
+  iris: {match: {path: /iris}, split: {a: 95, b: 5}, feedback: true}
   search: {match: {path: /search}, blue_green: {blue: a, green: b, active: blue}}
 `, section, d.url)
 	c, err := config.Parse(filepath.Join(dir, "config.yaml"), []byte(src), func(string) (string, bool) { return "", false })
@@ -96,7 +96,7 @@ routes:
 		t.Fatal(err)
 	}
 	server := New(Options{
-		Loop: d.loop, Metrics: registry.Gatherer(), Version: "v9", Log: log,
+		Loop: d.loop, Registry: registry, Metrics: registry.Gatherer(), Version: "v9", Log: log,
 		Ready: func() error { return d.notReady },
 		Reload: func(_ context.Context, author, reason string) error {
 			d.reloadedFor = author + ": " + reason

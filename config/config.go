@@ -18,6 +18,7 @@ type Config struct {
 	AllowEndpoints []EndpointRule // see [Config.EndpointPolicy]
 	Log            Log
 	Tracing        *Tracing // nil = off
+	Feedback       Feedback
 	Admin          Admin
 	Consul         *Consul // nil = the file alone says everything
 	// StateDir is absolute, or relative to the working directory; a relative path in the file starts at the file's folder.
@@ -66,6 +67,15 @@ type Access struct {
 type Tracing struct {
 	Endpoint string  // http://host:port/path of the OTLP/HTTP receiver of traces
 	Sample   float64 // 0..1
+}
+
+// Feedback says how what users did with answers is joined to versions.
+type Feedback struct {
+	KeyFile      string   // of the keys that sign receipts: absolute, or relative to the working directory; "" = a random key of the process
+	Keys         []string // in KeyFile, the one that signs first; nil = it was not read, as by [Parse]
+	Window       time.Duration
+	Remember     int // exchanges
+	MaxPerSecond int // requests with feedback on the data listeners
 }
 
 // Admin is the listener people see and steer through.
@@ -184,6 +194,7 @@ type Route struct {
 	MaxDuration     time.Duration
 	Retry           Retry
 	Failover        []string // pools tried in this order when the chosen one has no fit endpoint
+	Feedback        bool     // what users did with answers is counted
 	// Source is the layer that had the last word on the split or the active pool.
 	Source
 	ShadowFrom Source // the same of Shadow

@@ -71,5 +71,7 @@ func TestValuesOfFeatures(t *testing.T) {
 		nil,
 	})
 	f("access_log", func(c *Config) any { return c.Log.Access }, Access{Sample: 0.5, File: "access.log"})
+	f("feedback", func(c *Config) any { return []any{c.Feedback, c.Routes["x"].Feedback, c.Routes["y"].Feedback} },
+		[]any{Feedback{KeyFile: "/etc/mlproxy/receipts", Window: 2 * time.Hour, Remember: 5000, MaxPerSecond: 7}, true, false})
 	f("tracing", func(c *Config) any { return c.Tracing }, &Tracing{"http://collector:4318/v1/traces", 1})
 }

@@ -114,6 +114,9 @@ func (c *Config) Files() (files []string) {
 			files = append(files, r.APIKeys.File)
 		}
 	}
+	if c.Feedback.KeyFile != "" {
+		files = append(files, c.Feedback.KeyFile)
+	}
 	slices.Sort(files)
 	return slices.Compact(files)
 }

@@ -77,6 +77,7 @@ func (c *Config) settle(folder string) {
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
 	c.Log.Access.File = from(folder, c.Log.Access.File)
+	c.Feedback.KeyFile = from(folder, c.Feedback.KeyFile)
 }
 
 // settleParts is settle for the pools and routes, which are all from one source: they get their names, too.
@@ -119,6 +120,7 @@ func (c *Config) checkFiles() (faults Faults) {
 	if err := checkPlace(c.Log.Access.File); err != nil {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
 	}
+	faults = append(faults, c.loadFeedback()...)
 	faults = append(faults, c.tryTLS()...)
 	return append(faults, c.loadParts(c)...)
 }

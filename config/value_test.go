@@ -60,6 +60,7 @@ routes:
 		},
 		Shutdown: Shutdown{Drain: 30 * time.Second},
 		Log:      Log{Level: "info", Format: "text", Access: Access{MaxSize: 100 << 20, Keep: 5}},
+		Feedback: Feedback{Window: time.Hour, Remember: 100_000, MaxPerSecond: 100},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
 		StateDir: "state",
 		Pools: map[string]*Pool{

@@ -56,6 +56,9 @@ func TestDocsListEveryWord(t *testing.T) {
 	f("Why a copy is dropped", words(dropReasons))
 	f("Results of a comparison", words(results))
 	f("Why a connection is rejected", words(rejectReasons))
+	f("What users do with answers", words(feedbackEvents))
+	f("Where feedback comes from", words(feedbackSources))
+	f("Why feedback is not counted", words(feedbackLosses))
 }
 
 // words are the names of all values of an enumeration that ends at end.

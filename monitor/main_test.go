@@ -72,6 +72,7 @@ func exercise(r *Registry) {
 	m.TunnelOpened()
 	m.TunnelEnded(TunnelIdle)
 	s.Sent(200, 1)
+	r.Ledger("iris", "stable")
 	r.SetSplit("iris", map[string]float64{"stable": 1})
 	r.SetActive("search", "blue", []string{"blue", "green"})
 	r.SetPending(map[string]bool{"search": false})

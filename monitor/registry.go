@@ -19,10 +19,12 @@ type Registry struct {
 	fitness *fitness
 	papers  *papers
 	consul  *consul
+	joiner  *Joiner
 
 	mu      sync.Mutex // held while meters come and go, never while they count
 	meters  map[version]*Meter
 	shadows map[version]*ShadowMeter
+	ledgers map[version]*Ledger
 	split   pools
 	active  pools
 	pending map[string]bool // the routes shown
@@ -46,7 +48,9 @@ func New() *Registry {
 		consul:  newConsul(),
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
+		ledgers: map[version]*Ledger{},
 	}
+	r.joiner = newJoiner(&r.series, r.known)
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
 	r.conns.bind(r.series.rejected)
 	f.MustRegister(newLoads(r), r.fitness, r.papers, r.consul)
@@ -82,6 +86,7 @@ func (r *Registry) Retire(route, pool string) {
 		m.codes.retire()
 		delete(r.meters, v)
 	}
+	delete(r.ledgers, v)
 	remove(r.series.ofVersion(), v.labels())
 	for _, side := range []string{"from", "to"} {
 		r.series.failovers.DeletePartialMatch(prometheus.Labels{"route": route, side: pool})

@@ -30,6 +30,8 @@ type series struct {
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
 	rateForgotten, accessDropped, traceDropped   prometheus.Counter
+	feedback, feedbackDropped                    *prometheus.CounterVec
+	feedbackForgotten                            prometheus.Counter
 }
 
 func newSeries(f factory) series {
@@ -88,6 +90,12 @@ func newSeries(f factory) series {
 			"Lines of the access log that were not written.").WithLabelValues(),
 		traceDropped: f.counter("trace_dropped_total",
 			"Spans that reached no collector.").WithLabelValues(),
+		feedback: f.counter("feedback_total",
+			"What users did with answers, joined to the version that gave them; source is the way it came by.", "route", "pool", "event", "source"),
+		feedbackDropped: f.counter("feedback_dropped_total",
+			"Feedback that counts for no version.", "source", "reason"),
+		feedbackForgotten: f.counter("feedback_forgotten_total",
+			"Exchanges and searches that gave way to others while feedback could still come for them.").WithLabelValues(),
 		build: f.gauge("build_info",
 			"1; the labels say what runs.", "version", "revision", "goversion"),
 	}
@@ -97,7 +105,7 @@ func newSeries(f factory) series {
 func (s *series) ofVersion() []family {
 	return []family{
 		s.requests, s.duration, s.upstream, s.firstByte, s.requestBytes, s.responseBytes, s.errors, s.retries, s.assignments,
-		s.tunnelsEnded, s.split, s.active,
+		s.tunnelsEnded, s.split, s.active, s.feedback,
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 var (
 	poolName  = []byte("X-MLProxy-Pool")
 	errorName = []byte("X-MLProxy-Error")
+	receipt   = []byte("X-MLProxy-Receipt")
 )
 
 // destination is where a request's head is written for.
@@ -160,7 +161,7 @@ func (x *exchange) dropsFromAnswer(f *upstream.Field) bool {
 	case upstream.RequestID:
 		return true
 	case upstream.MLProxy:
-		return bytes.EqualFold(f.Name, poolName) || bytes.EqualFold(f.Name, errorName)
+		return bytes.EqualFold(f.Name, poolName) || bytes.EqualFold(f.Name, errorName) || bytes.EqualFold(f.Name, receipt)
 	}
 	return x.ans.Hop(f)
 }

@@ -12,6 +12,9 @@ func (x *exchange) match() bool {
 	if !x.aim() || !x.mayTravel() {
 		return false
 	}
+	if x.isFeedback() {
+		return x.takeFeedback()
+	}
 	if x.req.Framing == upstream.ByLength && x.req.Length > x.limits.maxBody {
 		return x.refuse(monitor.BodyTooLarge, "the body is longer than limits.max_body")
 	}

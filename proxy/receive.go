@@ -85,7 +85,7 @@ func (x *exchange) startAnswer() {
 	}
 	x.conn.linger = x.upload.runs()
 	x.out.start(x.conn.wire)
-	b := x.appendSigned(x.appendAnswer(x.out.buf))
+	b := x.appendReceipt(x.appendSigned(x.appendAnswer(x.out.buf)))
 	if x.out.chunked = unknown && x.req.Minor == 1; x.out.chunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}

@@ -79,6 +79,7 @@ func (e *Estate) Retire(old, now *Table) {
 	e.Trust.Retain(func(i *trust.Identity) bool { return now.identities[i] })
 	e.inForce.Store(now)
 	e.forgetHealth(now.places())
+	e.joins(&now.config.Feedback)
 	if old == nil {
 		return
 	}
@@ -91,6 +92,9 @@ func (e *Estate) Retire(old, now *Table) {
 	for id := range without(old.shadowed(), now.shadowed()) {
 		e.Registry.RetireShadow(id.route, id.pool)
 		e.forget(id)
+	}
+	for id := range without(old.audited(), now.audited()) {
+		e.Registry.CloseLedger(id.route, id.pool)
 	}
 	for id := range without(old.guarded(), now.guarded()) {
 		e.Registry.Retire(id.route, id.pool)

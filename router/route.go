@@ -38,6 +38,8 @@ type Version struct {
 	Route string
 	Pool  *Pool
 	Meter *monitor.Meter
+	// Ledger counts what users do with its answers; nil where nobody asks.
+	Ledger *monitor.Ledger
 	// Share of the route's traffic, 0 to 1.
 	Share float64
 
@@ -71,7 +73,11 @@ func (r *Route) bindAdmission(e *Estate) {
 }
 
 func (r *Route) version(e *Estate, p *Pool, share float64) *Version {
-	return &Version{Route: r.Name, Pool: p, Meter: e.Registry.Meter(r.Name, p.Name), Share: share}
+	v := &Version{Route: r.Name, Pool: p, Meter: e.Registry.Meter(r.Name, p.Name), Share: share}
+	if r.Config.Feedback {
+		v.Ledger = e.Registry.Ledger(r.Name, p.Name)
+	}
+	return v
 }
 
 // sharesOf is the share of each pool that the route names. Blue/green is a split of which one pool has everything.

@@ -30,6 +30,8 @@ type Table struct {
 	index  index
 	routes []*Route // by name
 	pools  []*Pool  // by name; those of live traffic
+	// Feedback is how often clients may send feedback; nil when no route takes any.
+	Feedback *Limit
 
 	data, admin *trust.Identity          // of the listeners; nil = clear text
 	identities  map[*trust.Identity]bool // all in use
@@ -62,6 +64,7 @@ func byPlace(a, b config.Fault) int {
 // bind ties the table to what outlives it.
 func (t *Table) bind(e *Estate) {
 	t.bindListeners(e)
+	t.bindFeedback(e)
 	live := map[string]*Pool{}
 	for _, name := range slices.Sorted(maps.Keys(t.config.Pools)) {
 		live[name] = newPool(name, t.config, e, upstream.Live, t.trusts(t.config.Pools[name], e))

@@ -98,6 +98,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 	} else if err != nil {
 		return nil, invalid(err)
 	}
+	warnOfReceipts(first.Config, p.log)
 	if err := p.openAccess(); err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 		return nil, err
 	}
 	p.admin = admin.New(admin.Options{
-		Loop: p.loop, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
+		Loop: p.loop, Registry: registry, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
 		Listen: p.bound(), Version: b.Version, Log: p.log,
 	})
 	return p, nil
