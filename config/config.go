@@ -182,6 +182,8 @@ type Breaker struct {
 type Route struct {
 	Name            string
 	Match           Match
+	Protocol        string // what the model servers speak; none = bodies are not looked into
+	Inspect         Inspect
 	Split           Weights    // nil when BlueGreen is set
 	BlueGreen       *BlueGreen // nil when Split is set
 	Sticky          []KeySource
@@ -199,6 +201,12 @@ type Route struct {
 	Source
 	ShadowFrom Source // the same of Shadow
 	Base       Source // of the whole route beneath the layers
+}
+
+// Inspect says what the monitors of inputs and outputs read.
+type Inspect struct {
+	Sample  float64 // 0..1: share of the exchanges
+	MaxBody int64   // bytes of either body
 }
 
 // APIKeys says which clients may use a route.

@@ -49,6 +49,10 @@ func TestValuesOfFeatures(t *testing.T) {
 		return []any{c.Pools["a"].PanicThreshold, c.Pools["a"].SlowStart, c.Pools["a"].Endpoints}
 	},
 		[]any{0.5, 30 * time.Second, []Endpoint{{URL: "http://127.0.0.1:9001", Weight: 2.5}, {URL: "http://127.0.0.1:9002", Weight: 1}}})
+	f("inspect", func(c *Config) any {
+		x, y, z := c.Routes["x"], c.Routes["y"], c.Routes["z"]
+		return []any{x.Protocol, x.Inspect, y.Protocol, y.Inspect, z.Protocol, z.Inspect}
+	}, []any{"open_inference", Inspect{0.25, 64 << 10}, "openai", Inspect{1, 1 << 20}, "none", Inspect{0, 1 << 20}})
 	f("failover", func(c *Config) any { return c.Routes["y"].Failover }, []string{"b", "a"})
 	f("retry", func(c *Config) any { return c.Routes["x"].Retry.On }, []string{"connect", "stale", "reset", "timeout", "502", "503", "504"})
 	f("queue", func(c *Config) any { return []any{c.Limits.MaxInFlight, c.Pools["a"].MaxInFlight, c.Pools["a"].Queue} },

@@ -65,7 +65,7 @@ func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 		consul/pool_switched_off consul/pool_without_section consul/pool_section_switched_off
 		failover/unknown_pool failover/twice failover/only_pool failover/shadow queue/timeout_zero allow_endpoints/inside_a_network allow_endpoints/upper_case
 		allow_endpoints/pattern_in_the_middle allow_endpoints/url
-		feedback/window_zero admission/header_framing admission/by_key_without_keys
+		feedback/window_zero inspect/max_body_zero admission/header_framing admission/by_key_without_keys
 		tls/cert_without_key tls/client_ca_alone tls/nothing_to_secure tls/pool_cert_without_key`)
 	for name, src := range refusedFiles(t) {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "testdata/"), ".yaml")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"mlproxy/protocol"
+
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -59,6 +61,10 @@ func TestDocsListEveryWord(t *testing.T) {
 	f("What users do with answers", words(feedbackEvents))
 	f("Where feedback comes from", words(feedbackSources))
 	f("Why feedback is not counted", words(feedbackLosses))
+	f("Why an output is missing", words(protocol.MissingReasons)[1:])
+	f("Why something could not be read", words(protocol.ExtractReasons))
+	f("How a stream ends", words(protocol.StreamOutcomes))
+	f("Why an exchange is not inspected", words(inspectDrops))
 }
 
 // words are the names of all values of an enumeration that ends at end.

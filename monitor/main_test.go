@@ -73,6 +73,8 @@ func exercise(r *Registry) {
 	m.TunnelEnded(TunnelIdle)
 	s.Sent(200, 1)
 	r.Ledger("iris", "stable")
+	r.Model("iris", "stable").Learn(told())
+	NewInspector(r)
 	r.SetSplit("iris", map[string]float64{"stable": 1})
 	r.SetActive("search", "blue", []string{"blue", "green"})
 	r.SetPending(map[string]bool{"search": false})

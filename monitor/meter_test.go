@@ -122,6 +122,7 @@ func TestRetireRemovesSeriesForGood(t *testing.T) {
 
 	r.Retire("iris", "stable")
 	r.RetireShadow("iris", "next")
+	r.RetireModel("iris", "stable")
 	old.Begin()
 	old.Observe(finished()) // a series that existed
 	old.Observe(&Observation{Status: 418, Reason: BadRequest})

@@ -161,3 +161,25 @@ var rejectNames = [rejectReasons]string{
 
 // String is the label value.
 func (r RejectReason) String() string { return rejectNames[r] }
+
+// InspectDrop says why a sampled exchange was not inspected.
+type InspectDrop uint8
+
+// Why a sampled exchange may not be inspected.
+const (
+	InspectQueueFull InspectDrop = iota // the workers had not caught up
+	InspectBytes                        // the copies held would have exceeded their limit
+	InspectOverload                     // live traffic was near a limit: inspection is the first to go
+	InspectNoAnswer                     // no model server answered
+	InspectDraining                     // mlproxy was stopping
+	InspectFailed                       // the adapter failed, which is a fault of mlproxy
+	inspectDrops
+)
+
+var inspectDropNames = [inspectDrops]string{
+	InspectQueueFull: "queue_full", InspectBytes: "bytes", InspectOverload: "overload", InspectNoAnswer: "no_answer",
+	InspectDraining: "draining", InspectFailed: "failed",
+}
+
+// String is the label value.
+func (d InspectDrop) String() string { return inspectDropNames[d] }

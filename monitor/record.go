@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"mlproxy/protocol"
+)
 
 // Record is the evidence of one finished exchange, for those who keep exchanges one by one. What came from the client is
 // untrusted bytes of the exchange itself: they are good only as long as the record is being offered, and must be copied to be kept.
@@ -34,6 +38,13 @@ type Record struct {
 	SentAt time.Time
 	// Seen is what the meter was told.
 	Seen *Observation
+	// Key is the sticky key; nil when there is none.
+	Key []byte
+	// Facts are what was read from the bodies, nil unless the exchange was inspected, as the share Sampled of its route's exchanges is.
+	Facts   *protocol.Facts
+	Sampled float64
+	// Stream is how the answer came, nil unless it came as events.
+	Stream *protocol.Stream
 }
 
 // AccessDropped counts lines of the access log that were not written.

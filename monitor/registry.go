@@ -25,6 +25,7 @@ type Registry struct {
 	meters  map[version]*Meter
 	shadows map[version]*ShadowMeter
 	ledgers map[version]*Ledger
+	models  map[version]*ModelMeter
 	split   pools
 	active  pools
 	pending map[string]bool // the routes shown
@@ -49,6 +50,7 @@ func New() *Registry {
 		meters:  map[version]*Meter{},
 		shadows: map[version]*ShadowMeter{},
 		ledgers: map[version]*Ledger{},
+		models:  map[version]*ModelMeter{},
 	}
 	r.joiner = newJoiner(&r.series, r.known)
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)

@@ -32,10 +32,19 @@ type series struct {
 	rateForgotten, accessDropped, traceDropped   prometheus.Counter
 	feedback, feedbackDropped                    *prometheus.CounterVec
 	feedbackForgotten                            prometheus.Counter
+
+	// What models are asked and say.
+	rows, rowsMissing, valuesMissing    *prometheus.CounterVec
+	outputsMissing, predictions, tokens *prometheus.CounterVec
+	streamEnd, inspectDropped           *prometheus.CounterVec
+	extractErrors                       *prometheus.CounterVec
+	inputLength, brightness             *prometheus.HistogramVec
+	predictionValue, confidence         *prometheus.HistogramVec
+	firstToken, interToken              *prometheus.HistogramVec
 }
 
 func newSeries(f factory) series {
-	return series{
+	s := series{
 		requests: f.counter("requests_total",
 			"Exchanges by the exact status mlproxy returned; 499 for a client that left.", "route", "pool", "code"),
 		duration: f.histogram("request_duration_seconds",
@@ -99,6 +108,42 @@ func newSeries(f factory) series {
 		build: f.gauge("build_info",
 			"1; the labels say what runs.", "version", "revision", "goversion"),
 	}
+	s.addModels(f)
+	return s
+}
+
+// addModels makes the metrics of what models are asked and say. They count inspected exchanges only.
+func (s *series) addModels(f factory) {
+	s.rows = f.counter("rows_total",
+		"Rows (examples to be predicted) that models were asked about.", "route", "pool")
+	s.rowsMissing = f.counter("input_rows_missing_total",
+		"Rows with at least one missing value.", "route", "pool")
+	s.valuesMissing = f.counter("input_values_missing_total",
+		"Values that were missing.", "route", "pool")
+	s.inputLength = f.histogram("input_length",
+		"Length of a row.", lengthBounds, "route", "pool", "kind")
+	s.brightness = f.histogram("input_image_brightness",
+		"Mean luma of an image, 0 to 255.", brightnessBounds, "route", "pool")
+	s.outputsMissing = f.counter("outputs_missing_total",
+		"Rows that were answered without a prediction.", "route", "pool", "reason")
+	s.predictionValue = f.histogram("prediction_value",
+		"Predicted numbers.", valueBounds, "route", "pool", "output")
+	s.predictions = f.counter("predictions_total",
+		"Predicted classes.", "route", "pool", "class")
+	s.confidence = f.histogram("confidence",
+		"How sure the model was, 0 to 1.", confidenceBounds, "route", "pool")
+	s.tokens = f.counter("tokens_total",
+		"Tokens, as the model server counts them.", "route", "pool", "type")
+	s.firstToken = f.histogram("time_to_first_token_seconds",
+		"Time from the sending of the request to the first event with a token.", exchangeBounds, "route", "pool")
+	s.interToken = f.histogram("inter_token_seconds",
+		"Time between two events with tokens.", exchangeBounds, "route", "pool")
+	s.streamEnd = f.counter("stream_end_total",
+		"Event streams, by how they ended.", "route", "pool", "outcome")
+	s.inspectDropped = f.counter("inspect_dropped_total",
+		"Sampled exchanges that were not inspected.", "reason")
+	s.extractErrors = f.counter("extract_errors_total",
+		"What could not be read in bodies.", "route", "reason")
 }
 
 // ofVersion are the metrics whose series end with a version.
@@ -112,6 +157,14 @@ func (s *series) ofVersion() []family {
 // ofShadow are the metrics whose series end with a shadow.
 func (s *series) ofShadow() []family {
 	return []family{s.shadowRequests, s.shadowDuration, s.shadowDropped, s.shadowCompare}
+}
+
+// ofModel are the metrics whose series end with a version's inspection.
+func (s *series) ofModel() []family {
+	return []family{
+		s.rows, s.rowsMissing, s.valuesMissing, s.inputLength, s.brightness, s.outputsMissing, s.predictionValue, s.predictions,
+		s.confidence, s.tokens, s.firstToken, s.interToken, s.streamEnd,
+	}
 }
 
 // family is a metric whose series can be removed.

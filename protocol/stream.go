@@ -31,3 +31,9 @@ func (s *Stream) Read(p []byte, at time.Duration) {}
 
 // End notes in the facts what the stream said; clean is false if it broke off.
 func (s *Stream) End(clean bool, f *Facts) {}
+
+// Begin forgets the last stream.
+func (s *Stream) Begin(_ Adapter, _, _ string) { *s = Stream{Gaps: s.Gaps[:0]} }
+
+// Cancel notes that the client left before the end.
+func (s *Stream) Cancel() {}

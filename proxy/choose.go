@@ -20,6 +20,7 @@ func (x *exchange) choose() bool {
 	if !x.upgrades { // what a tunnel carries cannot be copied
 		x.shadow.draw(x.route)
 	}
+	x.sample()
 	return true
 }
 

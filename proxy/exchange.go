@@ -56,6 +56,8 @@ type exchange struct {
 	out     flow // to the client
 	begun   bool // a byte of an answer may have reached the client
 	shadow  copies
+	capture *monitor.Capture // what is copied for the inspector; nil when nothing is
+	came    time.Duration    // when what passes now was read from the model server, since sent; only of a captured stream
 
 	// What is seen of it.
 	began, ready, sent, answered, last time.Time
@@ -110,6 +112,7 @@ func (x *exchange) end() {
 	}
 	x.meter.Observe(&x.seen)
 	x.keep()
+	x.inspect()
 }
 
 // overhead is the time that neither the client nor the model server was waited for.

@@ -37,6 +37,7 @@ func (x *exchange) passAnswer(c *upstream.Conn) error {
 	}
 	x.startAnswer()
 	x.ansBody.Start(&x.ans, answerLimits)
+	x.captureAnswer()
 	return x.relay(c)
 }
 
@@ -110,6 +111,7 @@ func (x *exchange) relay(c *upstream.Conn) error {
 			}
 			c.Wire().ReadWithin(x.within(x.bodyIdle()))
 			piece, err = x.ansBody.Next(c.Reader())
+			x.clock()
 		}
 		if err == io.EOF {
 			return x.finishAnswer()
@@ -126,7 +128,7 @@ func (x *exchange) relay(c *upstream.Conn) error {
 // splice passes on what of a large answer is still to come without looking at it, where nobody wants to.
 func (x *exchange) splice(c *upstream.Conn) error {
 	left := x.ansBody.Whole(c.Reader())
-	if left < upstream.SpliceAtLeast || x.shadow.wanted || x.out.mute {
+	if left < upstream.SpliceAtLeast || x.shadow.wanted || x.capture.WantsAnswer() || x.out.mute {
 		return nil
 	}
 	p := upstream.BorrowPipe(c.Wire(), x.conn.wire)
@@ -157,6 +159,9 @@ func (x *exchange) pass(piece []byte) error {
 	x.seen.BytesOut += int64(len(piece))
 	if x.shadow.wanted {
 		x.shadow.answer.Add(piece)
+	}
+	if x.capture != nil {
+		x.capture.AnswerBody(piece, x.came)
 	}
 	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
 	return x.written(x.out.piece(piece))

@@ -51,7 +51,7 @@ func (x *exchange) describe() {
 	*r = monitor.Record{
 		At: x.began, RequestID: x.id.bytes(), Client: x.clientAddress(),
 		Method: x.req.Method, Host: x.host, Path: x.path, Protocol: x.protocol(), UserAgent: x.req.Get("user-agent"),
-		Tries: x.tries, Traceparent: x.req.Get("traceparent"), SentAt: x.sent, Seen: &x.seen,
+		Tries: x.tries, Traceparent: x.req.Get("traceparent"), SentAt: x.sent, Seen: &x.seen, Key: x.key,
 	}
 	x.retrace(r)
 }

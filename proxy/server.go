@@ -33,6 +33,8 @@ type Options struct {
 	Access Access
 	// Traces takes evidence of exchanges that are traced; nil when nobody does.
 	Traces Traces
+	// Inspector reads what exchanges of routes that are inspected carried; nil when none is.
+	Inspector *monitor.Inspector
 	// Log is told of TLS handshakes that fail; nil when nobody is.
 	Log *slog.Logger
 }

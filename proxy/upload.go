@@ -48,6 +48,7 @@ func (x *exchange) startUpload(c *upstream.Conn) error {
 		x.shadow.foresee(&x.req)
 		x.shadow.take(x.prefix)
 	}
+	x.captureUpload()
 	c.Wire().ReadWithin(x.within(0))
 	x.markSent()
 	u.allow()
@@ -156,7 +157,7 @@ func (u *upload) copy() error {
 func (u *upload) splice() error {
 	x := u.exchange
 	left := x.body.Whole(&x.conn.in)
-	if left < upstream.SpliceAtLeast || x.shadow.wanted || u.bytes+left > x.limits.maxBody {
+	if left < upstream.SpliceAtLeast || x.shadow.wanted || x.capture.WantsRequest() || u.bytes+left > x.limits.maxBody {
 		return nil
 	}
 	p := upstream.BorrowPipe(x.conn.wire, u.to.Wire())
@@ -193,6 +194,9 @@ func (u *upload) piece(p []byte) error {
 	}
 	if u.exchange.shadow.wanted {
 		u.exchange.shadow.take(p)
+	}
+	if u.exchange.capture != nil {
+		u.exchange.capture.RequestBody(p)
 	}
 	u.allow()
 	return u.out.piece(p)

@@ -1,7 +1,7 @@
 package router
 
 import (
-	"slices"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -96,6 +96,9 @@ func (e *Estate) Retire(old, now *Table) {
 	for id := range without(old.audited(), now.audited()) {
 		e.Registry.CloseLedger(id.route, id.pool)
 	}
+	for id := range without(old.inspected(), now.inspected()) {
+		e.Registry.RetireModel(id.route, id.pool)
+	}
 	for id := range without(old.guarded(), now.guarded()) {
 		e.Registry.Retire(id.route, id.pool)
 		e.forgetBuckets(id.route)
@@ -151,9 +154,7 @@ func (t *Table) endpoints() map[*upstream.Endpoint]bool {
 func (t *Table) served() map[identity]bool {
 	set := map[identity]bool{}
 	for _, r := range t.routes {
-		for _, v := range slices.Concat(r.Versions, r.Failover) {
-			set[identity{r.Name, v.Pool.Name}] = true
-		}
+		maps.Copy(set, identities(r))
 	}
 	return set
 }

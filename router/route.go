@@ -22,6 +22,8 @@ type Route struct {
 	Failover []*Version
 	// Shadows are the pools that get copies, by name.
 	Shadows []*Shadow
+	// Inspection is how bodies are looked into; nil when they are not.
+	Inspection *Inspection
 	// Retries says whether another try may be made.
 	Retries *Budget
 	// Keys are those that clients need; nil when they need none. Limit is how often they may come; nil when that is up to them.
@@ -40,6 +42,7 @@ type Version struct {
 	Meter *monitor.Meter
 	// Ledger counts what users do with its answers; nil where nobody asks.
 	Ledger *monitor.Ledger
+	Model  *monitor.ModelMeter // nil unless the route's bodies are looked into
 	// Share of the route's traffic, 0 to 1.
 	Share float64
 
@@ -76,6 +79,9 @@ func (r *Route) version(e *Estate, p *Pool, share float64) *Version {
 	v := &Version{Route: r.Name, Pool: p, Meter: e.Registry.Meter(r.Name, p.Name), Share: share}
 	if r.Config.Feedback {
 		v.Ledger = e.Registry.Ledger(r.Name, p.Name)
+	}
+	if r.Inspection != nil {
+		v.Model = e.Registry.Model(r.Name, p.Name)
 	}
 	return v
 }

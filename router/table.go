@@ -44,7 +44,7 @@ func Compile(cfg *config.Config, e *Estate) (*Table, error) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
 		t.routes = append(t.routes, newRoute(name, cfg.Routes[name]))
 	}
-	faults := unknownPolicies(cfg)
+	faults := append(unknownPolicies(cfg), bindInspections(cfg, t.routes)...)
 	for b, a := range t.index.build(t.routes) {
 		faults = append(faults, cfg.Fault("routes."+b.Name+".match", "route "+b.Name+" matches the same requests as route "+a.Name,
 			"give one of them a further condition, or remove it"))

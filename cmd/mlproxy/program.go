@@ -44,6 +44,7 @@ type program struct {
 	loop   *control.Loop
 	file   *source.File
 	mirror *shadow.Mirror
+	reader *monitor.Inspector
 	access *journal.Access
 	traces *journal.Traces
 	fleet  *membership // nil without Consul
@@ -86,9 +87,10 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 	p.loop.Inherit(given.lock)
 	p.access = newAccess(first.Config, table, registry, logTo, p.log)
 	p.traces = newTraces(table, registry, b.Version, p.log)
+	p.reader = monitor.NewInspector(registry)
 	p.proxy = proxy.New(proxy.Options{
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
-		Log: p.log,
+		Inspector: p.reader, Log: p.log,
 	})
 	if err := p.newFleet(first.Config, b.Version); err != nil {
 		return nil, err
@@ -189,6 +191,7 @@ func (p *program) work(work context.Context, parts *group) {
 	parts.Go(func() error { p.estate.Trust.Run(work); return nil })
 	parts.Go(func() error { p.access.Run(work); return nil })
 	parts.Go(func() error { p.traces.Run(work); return nil })
+	parts.Go(func() error { p.reader.Run(work); return nil })
 	if p.fleet != nil {
 		p.fleet.run(work, p.bound().Admin, parts)
 	}

@@ -1,0 +1,102 @@
+package monitor
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"mlproxy/protocol"
+)
+
+// told is an inspected exchange in which everything happened.
+func told() *Record {
+	f := &protocol.Facts{
+		Rows: 4, RowsMissing: 1, Values: 16, ValuesMissing: 2, NonFinite: 1,
+		Lengths: []protocol.Length{{Kind: protocol.Chars, N: 11}, {Kind: protocol.Elements, N: 4}},
+		Images:  []protocol.Image{{Width: 8, Height: 8, Brightness: 100, Known: true}, {Width: 8, Height: 8}},
+		Outputs: []protocol.Output{
+			{Class: "setosa", Value: 3.5, HasValue: true, Confidence: .75, ConfidenceKind: protocol.Probability},
+			{Class: "setosa", Confidence: 17, ConfidenceKind: protocol.Score},
+			{Value: math.NaN(), HasValue: true},
+			{Missing: protocol.MissingNull},
+		},
+		Tokens: protocol.Tokens{Prompt: 7, Completion: 5, Cached: 2, Known: true},
+	}
+	f.OutputsMissing[protocol.MissingNull] = 1
+	f.Fault(protocol.ShapeMismatch)
+	return &Record{
+		At: time.Unix(1_700_000_000, 0), Facts: f, Sampled: .25,
+		Seen:   &Observation{Status: 200, Duration: 40 * time.Millisecond, Upstream: 30 * time.Millisecond},
+		Stream: &protocol.Stream{FirstToken: 20 * time.Millisecond, Gaps: []time.Duration{time.Millisecond, 2 * time.Millisecond}},
+	}
+}
+
+func TestModelMeterCountsWhatWasAskedAndSaid(t *testing.T) {
+	r := New()
+	m := r.Model("iris", "stable")
+	if r.Model("iris", "stable") != m {
+		t.Error("a version got two meters of its model")
+	}
+	m.Learn(told())
+	want := map[string]float64{
+		`mlproxy_rows_total{pool="stable",route="iris"}`:                            4,
+		`mlproxy_input_rows_missing_total{pool="stable",route="iris"}`:              1,
+		`mlproxy_input_values_missing_total{pool="stable",route="iris"}`:            2,
+		`mlproxy_input_length_sum{kind="chars",pool="stable",route="iris"}`:         11,
+		`mlproxy_input_length_sum{kind="elements",pool="stable",route="iris"}`:      4,
+		`mlproxy_input_image_brightness_count{pool="stable",route="iris"}`:          1,
+		`mlproxy_input_image_brightness_sum{pool="stable",route="iris"}`:            100,
+		`mlproxy_outputs_missing_total{pool="stable",reason="null",route="iris"}`:   1,
+		`mlproxy_outputs_missing_total{pool="stable",reason="nan",route="iris"}`:    0,
+		`mlproxy_prediction_value_count{output="value",pool="stable",route="iris"}`: 1,
+		`mlproxy_prediction_value_sum{output="value",pool="stable",route="iris"}`:   3.5,
+		`mlproxy_predictions_total{class="setosa",pool="stable",route="iris"}`:      2,
+		`mlproxy_confidence_count{pool="stable",route="iris"}`:                      1,
+		`mlproxy_confidence_sum{pool="stable",route="iris"}`:                        .75,
+		`mlproxy_tokens_total{pool="stable",route="iris",type="prompt"}`:            7,
+		`mlproxy_tokens_total{pool="stable",route="iris",type="completion"}`:        5,
+		`mlproxy_tokens_total{pool="stable",route="iris",type="cached"}`:            2,
+		`mlproxy_tokens_total{pool="stable",route="iris",type="reasoning"}`:         gone,
+		`mlproxy_time_to_first_token_seconds_sum{pool="stable",route="iris"}`:       .02,
+		`mlproxy_inter_token_seconds_count{pool="stable",route="iris"}`:             2,
+		`mlproxy_stream_end_total{outcome="complete",pool="stable",route="iris"}`:   1,
+		`mlproxy_extract_errors_total{reason="shape_mismatch",route="iris"}`:        1,
+		`mlproxy_extract_errors_total{reason="not_json",route="iris"}`:              0,
+		`mlproxy_predictions_total{class="other",pool="stable",route="iris"}`:       gone,
+	}
+	has(t, r, want)
+	r.Model("iris", "canary")
+	r.RetireModel("iris", "stable")
+	m.Learn(told()) // by a worker that was late
+	for name := range want {
+		if !strings.Contains(name, "extract_errors") {
+			want[name] = gone
+		}
+	}
+	has(t, r, want)
+	r.RetireModel("iris", "canary")
+	has(t, r, map[string]float64{`mlproxy_extract_errors_total{reason="shape_mismatch",route="iris"}`: gone})
+}
+
+func TestClassesAreBounded(t *testing.T) {
+	r := New()
+	m := r.Model("iris", "stable")
+	say := func(class string) {
+		m.Learn(&Record{Facts: &protocol.Facts{Outputs: []protocol.Output{{Class: class}}}})
+	}
+	for _, odd := range []string{strings.Repeat("x", maxLabel+1), "a\nb", "\xff", "tab\there"} {
+		say(odd)
+	}
+	for i := range maxClasses + 10 {
+		say(fmt.Sprint("class ", i))
+	}
+	say("class 0")
+	has(t, r, map[string]float64{
+		`mlproxy_predictions_total{class="class 0",pool="stable",route="iris"}`:  2,
+		`mlproxy_predictions_total{class="class 49",pool="stable",route="iris"}`: 1,
+		`mlproxy_predictions_total{class="class 50",pool="stable",route="iris"}`: gone,
+		`mlproxy_predictions_total{class="other",pool="stable",route="iris"}`:    14,
+	})
+}

@@ -1,0 +1,67 @@
+package router
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"mlproxy/config"
+	"mlproxy/protocol"
+)
+
+// Inspection says how a route's exchanges are looked into.
+type Inspection struct {
+	Adapter protocol.Adapter
+	MaxBody int64   // bytes of either body that are copied
+	Share   float64 // of the exchanges
+}
+
+// newInspection is nil when the route's bodies are not looked into.
+func newInspection(cfg *config.Route) (*Inspection, error) {
+	if cfg.Protocol == "" || cfg.Protocol == "none" || cfg.Inspect.Sample == 0 {
+		return nil, nil
+	}
+	adapter, err := protocol.New(cfg.Protocol, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Inspection{Adapter: adapter, MaxBody: cfg.Inspect.MaxBody, Share: cfg.Inspect.Sample}, nil
+}
+
+// Sample decides whether this exchange is inspected. As with [Shadow.Sample] the draw has nothing to do with assignments, nor with
+// other draws.
+func (i *Inspection) Sample() bool { return rand.Float64() < i.Share }
+
+// bindInspections gives the routes what reads their bodies.
+func bindInspections(cfg *config.Config, routes []*Route) (faults config.Faults) {
+	for _, r := range routes {
+		var err error
+		if r.Inspection, err = newInspection(r.Config); err != nil {
+			at := "routes." + r.Name + ".protocol"
+			faults = append(faults, cfg.Fault(at, fmt.Sprintf("%s is %s, which cannot be read: %v", at, r.Config.Protocol, err),
+				"write none, or another protocol"))
+		}
+	}
+	return faults
+}
+
+// inspected are the versions whose exchanges are looked into.
+func (t *Table) inspected() map[identity]bool {
+	set := map[identity]bool{}
+	for _, r := range t.routes {
+		if r.Inspection != nil {
+			maps.Copy(set, identities(r))
+		}
+	}
+	return set
+}
+
+// identities are all versions of the route, those of its failover included.
+func identities(r *Route) map[identity]bool {
+	set := map[identity]bool{}
+	for _, v := range slices.Concat(r.Versions, r.Failover) {
+		set[identity{r.Name, v.Pool.Name}] = true
+	}
+	return set
+}
