@@ -8,7 +8,7 @@ const (
 	maxText     = 4 << 10 // Output.Text, in bytes
 	maxQuery    = 1 << 10 // Facts.Query, in bytes
 	maxName     = 256     // names, versions, classes, in bytes
-	maxChoices  = 64      // Facts.Finish
+	maxChoices  = MaxRows // Facts.Finish
 )
 
 // Facts is what an adapter read from the bodies of one exchange. It belongs to one goroutine, which reuses it: what it holds is
@@ -33,10 +33,13 @@ type Facts struct {
 	Tokens                     Tokens
 	Finish                     []string // why the model stopped, per choice; as written by the server
 
+	Error ErrorKind // what an error of the model server says, by its status or within a stream
+
 	Faults [ExtractReasons]int // what could not be read, by why
 
-	pixels int // decoded of images
-	room   room
+	choices int // texts asked for, per row
+	pixels  int // decoded of images
+	room    room
 }
 
 // Reset forgets everything and keeps the memory.
@@ -173,6 +176,23 @@ var extractReasons = [ExtractReasons]string{
 }
 
 func (r ExtractReason) String() string { return extractReasons[r] }
+
+// ErrorKind is what went wrong by the words of the model server.
+type ErrorKind uint8
+
+// Kinds of errors.
+const (
+	NoError         ErrorKind = iota
+	InvalidRequest            // what was asked cannot be answered
+	ContextOverflow           // the prompt, or the answer asked for, is longer than the model's context
+	Overloaded                // too much to do
+	OtherError                //
+	ErrorKinds                // how many there are
+)
+
+var errorKinds = [ErrorKinds]string{"none", "invalid_request", "context_overflow", "overloaded", "other"}
+
+func (k ErrorKind) String() string { return errorKinds[k] }
 
 // Tokens is what a language model counted.
 type Tokens struct {

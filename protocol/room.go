@@ -12,6 +12,7 @@ type room struct {
 	floats  []float64
 	tensors []tensor
 	blob    []byte // undone base64
+	talk    talk   // of a whole answer
 }
 
 // interned are names that were seen before, so that the same class need not be a new string for every row. There are at most

@@ -1,39 +1,170 @@
 package protocol
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
-// Stream is what an answer that came in events said, and when, as clocked at the read from the model server.
+// Stream is what an answer that comes in events says, and when, as clocked at the read from the model server. It belongs to one
+// goroutine, which uses it again after Begin. However the stream is divided into reads, the facts are the same.
 type Stream struct {
 	FirstToken  time.Duration   // first event with a token, of reasoning or of the answer, since the request was sent; 0: none
-	FirstAnswer time.Duration   // first event with a token of the answer; 0: none
-	Gaps        []time.Duration // between events with tokens; bounded
-	Outcome     StreamOutcome
+	FirstAnswer time.Duration   // first event with a token of the answer or of a call of a tool; 0: none
+	LastToken   time.Duration   // last event with a token
+	TokenEvents int             // events with tokens; one may carry several
+	Gaps        []time.Duration // between events with tokens: the first 4,096
+	Outcome     StreamOutcome   // set by End
+
+	adapter  Eventer
+	splitter splitter
+	read     time.Duration // of the last read
+	talk     talk
+
+	failed    bool // an event was an error
+	done      bool // an event said that nothing follows
+	unmarked  bool // the protocol marks no end, so that the end of the stream completes it
+	cancelled bool
 }
+
+const maxGaps = 4096
 
 // StreamOutcome is how a stream ended.
 type StreamOutcome uint8
 
 // Outcomes, as the label outcome of mlproxy_stream_end_total has them.
 const (
-	StreamComplete StreamOutcome = iota
-	StreamTruncated
-	StreamError
-	StreamClientCancel
-	StreamOutcomes // how many there are
+	StreamComplete     StreamOutcome = iota // every choice came to its end
+	StreamTruncated                         // broken off, or ended while a choice was not finished
+	StreamError                             // an event was an error
+	StreamClientCancel                      // the client left before the end
+	StreamOutcomes                          // how many there are
 )
 
 var streamOutcomes = [StreamOutcomes]string{"complete", "truncated", "error", "client_cancel"}
 
 func (o StreamOutcome) String() string { return streamOutcomes[o] }
 
-// Read takes the next piece of the stream, divided anyhow.
-func (s *Stream) Read(p []byte, at time.Duration) {}
+// Begin forgets the last stream. Of an adapter that is no Eventer the events are not read, only the end is judged.
+func (s *Stream) Begin(a Adapter, contentType, encoding string) {
+	eventer, _ := a.(Eventer)
+	*s = Stream{
+		Gaps: s.Gaps[:0], adapter: eventer, splitter: s.splitter, talk: s.talk, unmarked: eventer == nil,
+	}
+	s.talk.reset()
+	s.splitter.reset(framingFor(contentType))
+	if encoding != "" && encoding != "identity" && eventer != nil {
+		s.adapter, s.unmarked = nil, true
+		s.talk.fault(EncodingUnsupported)
+	}
+}
 
-// End notes in the facts what the stream said; clean is false if it broke off.
-func (s *Stream) End(clean bool, f *Facts) {}
+// framingFor is what the content type says.
+func framingFor(contentType string) framing {
+	switch strings.ToLower(mediaType(contentType)) {
+	case "text/event-stream":
+		return eventStream
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json-lines":
+		return jsonLines
+	}
+	return unframed
+}
 
-// Begin forgets the last stream.
-func (s *Stream) Begin(_ Adapter, _, _ string) { *s = Stream{Gaps: s.Gaps[:0]} }
+// Read takes the next piece of the stream, divided anyhow, at the time since the request was sent.
+func (s *Stream) Read(p []byte, at time.Duration) {
+	if s.adapter == nil {
+		return
+	}
+	s.read = max(at, 1)
+	for len(p) > 0 {
+		event, rest, found := s.splitter.next(p)
+		if found {
+			s.event(event)
+		}
+		p = rest
+	}
+}
 
-// Cancel notes that the client left before the end.
-func (s *Stream) Cancel() {}
+func (s *Stream) event(data []byte) {
+	switch {
+	case s.splitter.failed:
+		s.failed = true
+	case string(data) == "[DONE]":
+		s.done = true
+		return
+	}
+	s.adapter.Event(data, s.read, s)
+}
+
+// Cancel notes that the client left; End then blames nobody for what is missing.
+func (s *Stream) Cancel() { s.cancelled = true }
+
+// End judges the stream and adds to the facts, which are those of the request, what it said; clean is false if it broke off.
+func (s *Stream) End(clean bool, f *Facts) {
+	if event, found := s.splitter.end(); found && clean && s.adapter != nil {
+		s.event(event)
+	}
+	for len(s.talk.choices) < min(f.answers(), maxChoices) && !s.unmarked {
+		s.talk.choice(len(s.talk.choices))
+	}
+	s.Outcome = s.judge(clean)
+	s.talk.faults[TooLarge] += s.splitter.skipped
+	if t := &s.talk; !t.tokens.Known && t.spoken > 0 {
+		t.tokens = Tokens{Completion: t.spoken, Known: true, Estimated: true}
+	}
+	s.talk.report(f)
+	for i := range s.talk.choices {
+		f.addChoice(&s.talk.choices[i], s.missing(&s.talk.choices[i]))
+	}
+}
+
+// judge says how the stream ended. What the model server finished was finished, whoever left afterwards.
+func (s *Stream) judge(clean bool) StreamOutcome {
+	switch {
+	case s.failed:
+		return StreamError
+	case s.finished() && (clean || s.done):
+		return StreamComplete
+	case s.cancelled:
+		return StreamClientCancel
+	}
+	return StreamTruncated
+}
+
+func (s *Stream) finished() bool {
+	for i := range s.talk.choices {
+		if s.talk.choices[i].finish == "" && !s.unmarked {
+			return false
+		}
+	}
+	return len(s.talk.choices) > 0 || s.unmarked
+}
+
+// missing is why c has no prediction.
+func (s *Stream) missing(c *choice) MissingReason {
+	over := c.finish != "" || s.Outcome == StreamComplete
+	switch {
+	case over && c.answered:
+		return MissingNone
+	case over:
+		return MissingNoContent
+	case s.Outcome == StreamError:
+		return MissingErrorInStream
+	case s.Outcome == StreamTruncated:
+		return MissingTruncatedStream
+	}
+	return MissingNone
+}
+
+// token notes that the event now read carries a token; answer is false if it is one of reasoning. Call it once an event.
+func (s *Stream) token(at time.Duration, answer bool) {
+	if s.FirstToken == 0 {
+		s.FirstToken = at
+	} else if len(s.Gaps) < maxGaps {
+		s.Gaps = append(s.Gaps, at-s.LastToken)
+	}
+	if answer && s.FirstAnswer == 0 {
+		s.FirstAnswer = at
+	}
+	s.LastToken = at
+	s.TokenEvents++
+}
