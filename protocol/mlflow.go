@@ -95,7 +95,7 @@ func (t *table) said(v value) {
 }
 
 // csv reads a table with a line of names. The last row of a table that is cut does not count.
-func (a *mlflow) csv(f *Facts, body []byte, cut bool) {
+func (a *extract) csv(f *Facts, body []byte, cut bool) {
 	t := f.table(&a.columns, a.missing)
 	if cut {
 		body = body[:bytes.LastIndexByte(body, '\n')+1]
@@ -126,11 +126,29 @@ func (t *table) field(c *cells) {
 		t.mask |= 1 << slot
 		t.present[slot].rows++
 	}
-	if !c.quoted && number(c.value) {
-		t.number(slot, parseNumber(c.value), t.sentinel(c.value))
-		return
+	switch s := c.value; {
+	case !c.quoted && number(s):
+		t.number(slot, parseNumber(s), t.sentinel(s))
+	case len(s) == 0 && (slot == unnamed || t.present[slot].strings == 0):
+		t.number(slot, 0, true)
+	case c.quoted && bytes.Contains(s, []byte(`""`)):
+		t.text(slot, t.f.unquote(s), false)
+	default:
+		t.text(slot, s, false)
 	}
-	t.text(slot, c.value, false)
+}
+
+// unquote makes one of two quotes that follow each other.
+func (f *Facts) unquote(s []byte) []byte {
+	to := f.room.blob[:0]
+	for i := 0; i < len(s); i++ {
+		to = append(to, s[i])
+		if s[i] == '"' {
+			i++
+		}
+	}
+	f.room.blob = to
+	return to
 }
 
 func (a *mlflow) Response(m *Message, f *Facts) {

@@ -114,11 +114,13 @@ func (t *table) tensor(of *tensor, rows int) {
 	}
 	each, i := max(of.count/rows, 1), 0
 	t.begin()
+	t.first = true
 	for e := range of.elements {
 		t.element(slot, e, of.base64)
 		if i++; i%each == 0 && i/each <= rows {
 			t.at(i/each - 1)
 			t.begin()
+			t.first = false
 		}
 	}
 }

@@ -286,7 +286,7 @@ func isDistribution(all []float64, tolerance float64) bool {
 		}
 		sum += x
 	}
-	return math.Abs(sum-1) <= tolerance
+	return math.Abs(sum-1) <= tolerance+1e-9
 }
 
 func softmax(all []float64) {

@@ -56,8 +56,14 @@ func (p *predictions) object(f *Facts, o *Output, v value) {
 	if p.vectorWithLabels(f, o, v) || p.labelMap(f, o, v) {
 		return
 	}
+	known := false
 	for name, member := range v.members {
-		p.part(f, o, roleOf(name, member), member)
+		r := roleOf(name, member)
+		known = known || r != otherRole
+		p.part(f, o, r, member)
+	}
+	if !known && hasGap(v) {
+		o.miss(MissingNaN)
 	}
 }
 
@@ -79,6 +85,9 @@ func (p *predictions) vectorWithLabels(f *Facts, o *Output, v value) bool {
 		return false
 	}
 	p.vector(f, o, numbers, labels)
+	if o.ConfidenceKind == Score { // of the best classes only, so that the sum is below 1
+		o.trust(o.Confidence)
+	}
 	return true
 }
 

@@ -87,6 +87,7 @@ func (p *predictions) finish(f *Facts, o *Output, r *tensorRow) {
 func (o *Output) rank(f *Facts, s []byte) {
 	score, rest, _ := bytes.Cut(s, []byte(":"))
 	index, label, labelled := bytes.Cut(rest, []byte(":"))
+	o.Class = "" // which may have been a mere index
 	if !number(score) || len(index) == 0 || digits(index) != len(index) {
 		o.say(f, s)
 		return

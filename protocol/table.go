@@ -23,7 +23,7 @@ type table struct {
 
 	// Of the row being read.
 	mask                   uint64
-	gap, worded            bool
+	first, gap, worded     bool
 	chars, elements, blobs int
 	preferred              bool // the query has the name of one
 }
@@ -82,6 +82,7 @@ func (t *table) named(v, names value) {
 }
 
 func (t *table) begin() {
+	t.first = t.f.Rows == 0
 	t.hint, t.mask, t.gap, t.worded, t.chars, t.elements, t.blobs = 0, 0, false, false, 0, 0, 0
 }
 
@@ -261,7 +262,7 @@ func (t *table) noNumber(slot int, s []byte) bool {
 // query keeps the text of the first row that a user may have typed: what is named like one, else the longest.
 func (t *table) query(slot int, s []byte) {
 	f := t.f
-	if f.Rows > 0 || t.preferred {
+	if !t.first || t.preferred {
 		return
 	}
 	t.preferred = slot != unnamed && isQuery(f.Features[slot].Name)
@@ -300,6 +301,7 @@ func (t *table) column(name text, rows value) {
 			break
 		}
 		t.begin()
+		t.first = i == 0
 		t.cell(slot, r)
 		t.at(i)
 		i++

@@ -3,7 +3,6 @@ package protocol
 import (
 	"bytes"
 	"mime"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -39,8 +38,7 @@ func (a *torchServe) Request(m *Message, f *Facts) {
 
 // body reads one row, or the instances of KServe's V1 protocol, by what it begins with: curl -T says no content type, curl -d a wrong one.
 func (a *torchServe) body(f *Facts, m *Message, body []byte) {
-	if !likeJSON(body) {
-		a.raw(f, body)
+	if a.raw(f, m, body) {
 		return
 	}
 	root, ok := f.parse(body, m.Cut)
@@ -66,19 +64,16 @@ func likeJSON(body []byte) bool {
 	return c == '{' || c == '['
 }
 
-// raw reads one row that is an image, a text, or bytes of no known kind.
-func (a *torchServe) raw(f *Facts, body []byte) {
-	t := f.table(nil, a.missing)
-	t.begin()
-	t.blob(body)
-	t.finish(false)
-}
-
 // blob counts bytes that stand for themselves.
 func (t *table) blob(b []byte) {
 	switch {
 	case isPicture(b):
 		t.f.image(b)
+		t.blobs += len(b)
+		t.elements++
+		t.count(unnamed, false)
+	case isWave(b):
+		t.f.sound(b)
 		t.blobs += len(b)
 		t.elements++
 		t.count(unnamed, false)
@@ -162,8 +157,7 @@ func (a *torchServe) Response(m *Message, f *Facts) {
 		f.noOutputs(MissingEmpty)
 		return
 	}
-	if !likeJSON(body) {
-		a.plain(f, m, body)
+	if a.rawAnswer(f, m, body) {
 		return
 	}
 	root, ok := f.parse(body, m.Cut)
@@ -177,24 +171,4 @@ func (a *torchServe) Response(m *Message, f *Facts) {
 	default:
 		a.predictions.rows(f, root)
 	}
-}
-
-// plain reads an answer that is a scalar, a text or bytes.
-func (a *torchServe) plain(f *Facts, m *Message, body []byte) {
-	if !isText(body) || m.Cut {
-		f.output() // bytes, of which nothing is known but that they are there
-		return
-	}
-	body = bytes.TrimSpace(body)
-	if strings.EqualFold(mediaType(m.ContentType), "application/json") || number(body) || word(body) {
-		if root, ok := f.parse(body, false); ok {
-			a.predictions.row(f, root)
-		} else {
-			f.noOutputs(MissingUnparseable)
-		}
-		return
-	}
-	o := f.output()
-	o.say(f, body)
-	f.settle(o)
 }
