@@ -28,6 +28,10 @@ var ErrStopped = errors.New("mlproxy is stopping and reads no config any more; t
 // File is the config file as a source. Editors and Kubernetes replace files by renaming, so it is the directories on the
 // way to the file that are watched, and content, not the event, decides whether anything changed.
 type File struct {
+	// Also are further files whose change is a change of the config, such as those that a fleet's document names; nil = none. It is asked
+	// again and again. Set it before Watch.
+	Also func() []string
+
 	path    string
 	beside  []string     // files that the config was read from as well, when it was last right
 	log     *slog.Logger // Watch's
@@ -207,4 +211,15 @@ func (f *File) contents() (sums []byte) {
 	return sums
 }
 
-func (f *File) paths() []string { return append([]string{f.path}, f.beside...) }
+func (f *File) paths() []string {
+	paths := append([]string{f.path}, f.beside...)
+	if f.Also == nil {
+		return paths
+	}
+	for _, path := range f.Also() {
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}

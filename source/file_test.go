@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,7 @@ type bench struct {
 	file    *File
 	events  chan fsnotify.Event
 	updates chan Update
+	also    atomic.Pointer[string] // a further file that is named now
 }
 
 func bubble(t *testing.T, f func(b *bench)) {
@@ -65,6 +67,12 @@ func bubble(t *testing.T, f func(b *bench)) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		b.file.log = quietLog()
+		b.file.Also = func() []string {
+			if named := b.also.Load(); named != nil {
+				return []string{b.path, *named}
+			}
+			return nil
+		}
 		hear := deaf()
 		hear.events = b.events
 		go func() { ended <- b.file.watch(ctx, hear, func(u Update) { b.updates <- u }) }()
@@ -269,5 +277,28 @@ func TestRealFolders(t *testing.T) {
 	})
 	f("the file behind the link", linked, func(dir string) {
 		write(t, filepath.Join(dir, "..v1", "config.yaml"), text(2))
+	})
+}
+
+// A file that only somebody else names is looked at like those that the config names itself.
+func TestAFurtherFileIsWatched(t *testing.T) {
+	bubble(t, func(b *bench) {
+		time.Sleep(patrol)
+		synctest.Wait()
+		further := filepath.Join(filepath.Dir(b.path), "further.yaml")
+		f := func(what string, updates int) {
+			t.Helper()
+			time.Sleep(2 * patrol)
+			synctest.Wait()
+			if len(b.updates) != updates {
+				t.Errorf("%s: %d updates, want %d", what, len(b.updates), updates)
+			}
+		}
+		f("nothing changed", 0)
+		b.also.Store(&further)
+		f("it is named", 1)
+		write(t, further, "a: 1")
+		f("it is written", 2)
+		f("nothing changed", 2)
 	})
 }

@@ -101,6 +101,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 		return nil, invalid(err)
 	}
 	warnOfReceipts(first.Config, p.log)
+	p.file.Also = func() []string { return p.loop.Config().Files() }
 	if err := p.openAccess(); err != nil {
 		return nil, err
 	}

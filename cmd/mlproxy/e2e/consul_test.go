@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -152,6 +154,26 @@ func TestConsulFleet(t *testing.T) {
 			_, there := r.status().Consul.Keys["mlproxy/overrides/iris"]
 			return equal("it is there", there, false)
 		})
+	})
+
+	t.Run("a file of keys that the document alone names", func(t *testing.T) {
+		f := &fleet{t, f.agent, []*running{a}}
+		keys := filepath.Join(filepath.Dir(a.file), "keys.yaml")
+		_, entry := makeKey(t, "ann")
+		must(t, os.WriteFile(keys, []byte(entry), 0o600))
+		f.agent.Put(t, "mlproxy/config", "version: 1\nroutes:\n  guarded: {match: {path: /guarded}, split: {stable: 1}, api_keys: {file: keys.yaml}}\n")
+		f.all("the route to be guarded", func(r *running) error {
+			answer, _ := r.post("/guarded", "{}")
+			return equal("without a key", answer.StatusCode, http.StatusUnauthorized)
+		})
+		key, entry := makeKey(t, "bob")
+		must(t, os.WriteFile(keys, []byte(entry), 0o600))
+		f.all("a new key to be good", func(r *running) error {
+			answer, _ := r.post("/guarded", "{}", "Authorization: Bearer "+key)
+			return equal("with a key", answer.StatusCode != http.StatusUnauthorized, true)
+		})
+		f.agent.Delete(t, "mlproxy/config")
+		f.all("the route to be gone", func(r *running) error { return equal("routes", len(r.status().Routes), 2) })
 	})
 
 	t.Run("restore", func(t *testing.T) {
