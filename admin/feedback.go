@@ -1,11 +1,9 @@
 package admin
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
-	"mlproxy/control"
 	"mlproxy/monitor"
 )
 
@@ -54,24 +52,19 @@ func (s *Server) feedback(w http.ResponseWriter, r *http.Request) error {
 	if err := options(r, []string{"window"}); err != nil {
 		return err
 	}
-	const longest = 24 * time.Hour
-	window := time.Hour
-	if v := r.URL.Query().Get("window"); v != "" {
-		var err error
-		if window, err = time.ParseDuration(v); err != nil || window < time.Minute || window > longest {
-			return badRequest("window=%s; how far back to look, 1m to 24h", v)
-		}
+	window, err := windowOf(r, time.Hour, time.Minute, 24*time.Hour)
+	if err != nil {
+		return err
 	}
-	name := r.PathValue("route")
-	route := s.Loop.Config().Routes[name]
-	if route == nil {
-		return fmt.Errorf("%w %q; GET /api/v1/routes lists them", control.ErrUnknownRoute, name)
+	route, err := s.routeOf(r)
+	if err != nil {
+		return err
 	}
 	if !route.Feedback {
 		return &Problem{
 			Status: http.StatusConflict, Reason: "no_feedback",
-			Detail: "the route " + name + " takes no feedback; set feedback: true in the config",
+			Detail: "the route " + route.Name + " takes no feedback; set feedback: true in the config",
 		}
 	}
-	return reply(w, s.Loop.Status().Revision, Feedback{name, window.String(), s.Registry.Feedback(name, window, time.Now())})
+	return reply(w, s.Loop.Status().Revision, Feedback{route.Name, window.String(), s.Registry.Feedback(route.Name, window, time.Now())})
 }

@@ -31,6 +31,7 @@ GET    /api/v1/history                    what operators changed in the fleet
 GET    /api/v1/fleet                      which proxies act by the same config   ?wait=10s
 POST   /api/v1/plan                       what a config file, in the body, would change
 GET    /api/v1/overrides                  what operators have set and drained
+GET    /api/v1/routes/{route}/summary     what its models were asked and said   ?window=5m
 PUT    /api/v1/routes/{route}/split       {"iris-stable": 90, "iris-canary": 10}
 PUT    /api/v1/routes/{route}/active      {"active": "green"}   ?force=true
 POST   /api/v1/routes/{route}/rollback    to the previous split or active pool   ?force=true
@@ -68,6 +69,7 @@ func (s *Server) routes() http.Handler {
 		"/api/v1/fleet":                     {"GET": s.fleet},
 		"/api/v1/plan":                      {"POST": s.plan},
 		"/api/v1/overrides":                 {"GET": s.shown(s.overrides)},
+		"/api/v1/routes/{route}/summary":    {"GET": s.summary},
 		"/api/v1/routes/{route}/split":      {"PUT": changing(s.setSplit, "ttl", "local")},
 		"/api/v1/routes/{route}/active":     {"PUT": changing(s.setActive, "force", "ttl", "local")},
 		"/api/v1/routes/{route}/rollback":   {"POST": changing(s.rollback, "force", "ttl", "local")},

@@ -82,7 +82,7 @@ pools:
   a: {endpoints: [%[2]q]}
   b: {endpoints: ["http://127.0.0.1:1"]}
 routes:
-  iris: {match: {path: /iris}, split: {a: 95, b: 5}, feedback: true}
+  iris: {match: {path: /iris}, split: {a: 95, b: 5}, feedback: true, protocol: open_inference}
   search: {match: {path: /search}, blue_green: {blue: a, green: b, active: blue}}
 `, section, d.url)
 	c, err := config.Parse(filepath.Join(dir, "config.yaml"), []byte(src), func(string) (string, bool) { return "", false })

@@ -27,6 +27,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of the config file."`
 	Demo       demoCmd       `cmd:"" help:"Start model servers with small real models, the proxy and some traffic; needs nothing else."`
 	Status     statusCmd     `cmd:"" help:"Show what a running mlproxy does: what is wrong first, then routes and pools."`
+	Summary    summaryCmd    `cmd:"" help:"Show what a route's models were asked and said."`
 	Split      splitCmd      `cmd:"" help:"Divide a route's traffic anew, e.g. split iris iris-stable=90 iris-canary=10."`
 	Switch     switchCmd     `cmd:"" help:"Make a route's blue or green pool the active one."`
 	Rollback   rollbackCmd   `cmd:"" help:"Return a route to its previous split or active pool."`

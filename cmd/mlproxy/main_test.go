@@ -120,6 +120,8 @@ func TestCommandLines(t *testing.T) {
 	f("override", 2, "", "list")
 	f("drain p", 4, "", "cannot be reached")
 	f("undrain p", 4, "", "cannot be reached")
+	f("summary r", 4, "", "cannot be reached")
+	f("summary r --window soon", 2, "", "soon")
 	f("history", 4, "", "cannot be reached")
 	f("restore 3", 4, "", "cannot be reached")
 	f("restore three", 2, "", "three")
@@ -163,7 +165,7 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	}
 	for _, name := range []string{
 		"serve", "check", "plan", "schema", "demo", "status", "split", "switch", "rollback", "drain", "undrain", "override list",
-		"override remove", "history", "restore", "completion", "version",
+		"override remove", "history", "summary", "restore", "completion", "version",
 	} {
 		if !strings.Contains(string(out), "  "+name+" ") {
 			t.Errorf("help does not name %s:\n%s", name, out)
@@ -267,7 +269,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %q, want %q", words, got, want)
 		}
 	}
-	f([]string{"s"}, "serve", "schema", "status", "split", "switch")
+	f([]string{"s"}, "serve", "schema", "status", "summary", "split", "switch")
 	f([]string{"override", ""}, "list", "remove")
 	f([]string{"switch", "search", ""}, "blue", "green")
 	f([]string{"switch", "--reason", "why", "search", "g"}, "green")
