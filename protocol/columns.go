@@ -28,17 +28,19 @@ func (c *columns) recall(to []column) (rows int, known []column) {
 func (c *columns) learn(rows int, seen []column) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rows += rows; c.rows > fading {
-		c.rows /= 2
-		for i := range c.known {
-			k := &c.known[i]
-			k.rows, k.numbers, k.strings = k.rows/2, k.numbers/2, k.strings/2
-		}
-	}
+	c.rows += rows
 	for i, s := range seen {
 		if k := c.find(s.name, i); k != nil {
 			k.rows, k.numbers, k.strings = k.rows+s.rows, k.numbers+s.numbers, k.strings+s.strings
 		}
+	}
+	if c.rows <= fading {
+		return
+	}
+	c.rows /= 2
+	for i := range c.known {
+		k := &c.known[i]
+		k.rows, k.numbers, k.strings = k.rows/2, k.numbers/2, k.strings/2
 	}
 }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"math"
 	"strconv"
+	"time"
 )
 
 func init() {
@@ -113,11 +114,18 @@ func (t *table) tensor(of *tensor, rows int) {
 		return
 	}
 	each, i := max(of.count/rows, 1), 0
+	picture, isPicture := of.images(rows)
 	t.begin()
 	t.first = true
 	for e := range of.elements {
 		t.element(slot, e, of.base64)
+		if isPicture {
+			picture.add(e.number())
+		}
 		if i++; i%each == 0 && i/each <= rows {
+			if isPicture {
+				t.f.addImage(picture.image())
+			}
 			t.at(i/each - 1)
 			t.begin()
 			t.first = false
@@ -224,4 +232,26 @@ func answersIn(t *tensor, asked int) int {
 		return min(t.count, 1)
 	}
 	return t.rows()
+}
+
+// Event reads one object of the stream that generate_stream answers with. The protocol marks no end.
+func (a *openInference) Event(data []byte, at time.Duration, s *Stream) {
+	t := &s.talk
+	s.unmarked, t.heard, t.answered = true, false, false
+	if t.doc.read(data) != nil {
+		t.fault(BadEvent)
+		return
+	}
+	root := t.doc.root()
+	if k := root.member("error").kind(); k != absent && k != null {
+		s.failed = true
+		return
+	}
+	t.id = t.word(root.member("id"), t.id)
+	t.model = t.word(root.member("model_name"), t.model)
+	t.version = t.word(root.member("model_version"), t.version)
+	t.say(t.choice(0), root.member("text_output"))
+	if t.heard {
+		s.token(at, true)
+	}
 }

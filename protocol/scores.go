@@ -45,7 +45,7 @@ func (r *tensorRow) add(f *Facts, o *Output, e element) {
 	r.n++
 	x, isNumber := e.x, !e.isText
 	if e.kind() != absent {
-		x, isNumber = e.number()
+		x, isNumber = e.value.number()
 	}
 	switch {
 	case isNumber && (math.IsNaN(x) || math.IsInf(x, 0)):

@@ -154,6 +154,7 @@ func (t *table) add(name []byte) int {
 func (t *table) cell(slot int, v value) {
 	switch v.kind() {
 	case array:
+		t.f.imageIn(v)
 		for e := range v.elements {
 			t.cell(slot, e)
 		}

@@ -197,6 +197,9 @@ func (t *tensor) rows() int {
 		return min(t.count, 1)
 	}
 	if t.size == t.count {
+		if t.isPicture() {
+			return 1
+		}
 		return t.shape[0]
 	}
 	each := 1
@@ -227,6 +230,17 @@ type element struct {
 	x      float64 // binary: a number
 	s      []byte  // binary: a string
 	isText bool    // binary: s is set
+}
+
+// number is that of the element; NaN of all that is none.
+func (e element) number() float64 {
+	if e.kind() == absent && !e.isText {
+		return e.x
+	}
+	if x, ok := e.value.number(); ok {
+		return x
+	}
+	return math.NaN()
 }
 
 // elements are all of them, in the order of the rows.
