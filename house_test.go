@@ -64,6 +64,8 @@ github.com/DataDog/sketches-go          : monitor rollout
 gonum.org/v1/gonum                      : drift rollout
 github.com/cespare/xxhash/v2            : router shadow
 golang.org/x/image                      : protocol
+github.com/klauspost/compress           : protocol
+github.com/molecule-man/go-brrr         : protocol
 golang.org/x/sys                        : proxy upstream cmd/mlproxy
 github.com/alecthomas/kong              : cmd/mlproxy
 github.com/tsenart/vegeta/v12           : bench/load bench/chaos bench/fleet

@@ -52,7 +52,11 @@ func New(name string, options func(dst any) error) (Adapter, error) {
 	if options == nil {
 		options = func(any) error { return nil }
 	}
-	return build(options)
+	a, err := build(options)
+	if err != nil {
+		return nil, err
+	}
+	return inflated(a), nil
 }
 
 // Names are the protocols there are, in order.

@@ -10,10 +10,6 @@ func (f *Facts) open(m *Message) (body []byte, ok bool) {
 	if m.Cut {
 		f.Fault(Truncated)
 	}
-	if m.Encoding != "" && m.Encoding != "identity" {
-		f.Fault(EncodingUnsupported)
-		return nil, false
-	}
 	return m.Body, true
 }
 

@@ -48,6 +48,7 @@ func (f *Facts) Reset() {
 		Features: f.Features[:0], Lengths: f.Lengths[:0], Images: f.Images[:0], Audio: f.Audio[:0],
 		Outputs: f.Outputs[:0], Finish: f.Finish[:0], room: f.room,
 	}
+	f.room.trim()
 }
 
 // Fault notes that something could not be read.

@@ -13,6 +13,17 @@ type room struct {
 	tensors []tensor
 	blob    []byte // undone base64
 	talk    talk   // of a whole answer
+
+	inflated inflatedBodies
+	undone   Message // with its encoding undone
+}
+
+// trim lets go of what one large body needed.
+func (r *room) trim() {
+	const ordinary = 4 << 20
+	if cap(r.inflated.from)+cap(r.inflated.to)+cap(r.blob) > ordinary {
+		r.inflated, r.blob = inflatedBodies{}, nil
+	}
 }
 
 // interned are names that were seen before, so that the same class need not be a new string for every row. There are at most
