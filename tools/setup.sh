@@ -4,18 +4,29 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# One line per need: the command | the Debian package that has it | what for | how to get it elsewhere.
+# One line per need: the command, or python:module of /usr/bin/python3 | the Debian package that has it | what for | how to get it elsewhere.
 needs='
 gcc|gcc libc6-dev|the race detector (go test -race links with cgo)|the C compiler of your system, for instance xcode-select --install
 prometheus|prometheus|the test in which a real Prometheus scrapes mlproxy|https://prometheus.io/download/ or brew install prometheus
 promtool|prometheus|the check of the metrics page (promtool check metrics)|https://prometheus.io/download/ or brew install prometheus
+python:sklearn|python3-sklearn|the test in which a real scikit-learn server is inspected|a container of Debian: the test takes /usr/bin/python3
+python:fastapi|python3-fastapi|the same|the same
+python:uvicorn|python3-uvicorn|the same|the same
 '
 
-# lacking prints the lines of needs whose command is not there.
+# there says whether a command or a module is.
+there() {
+  case $1 in
+  python:*) /usr/bin/python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "${1#python:}" 2>/dev/null ;;
+  *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+# lacking prints the lines of needs that are not there.
 lacking() {
   local line
   while IFS= read -r line; do
-    [ -z "$line" ] || command -v "${line%%|*}" >/dev/null || printf '%s\n' "$line"
+    [ -z "$line" ] || there "${line%%|*}" || printf '%s\n' "$line"
   done <<<"$needs"
 }
 

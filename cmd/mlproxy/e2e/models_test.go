@@ -43,7 +43,13 @@ type remote string
 // serveApart starts a model server in a process of its own until the test ends.
 func serveApart(t *testing.T) remote {
 	t.Helper()
-	server := exec.Command(modelserver)
+	return servedBy(t, modelserver)
+}
+
+// servedBy starts a program that prints its URL and serves until its standard input ends, until the test does.
+func servedBy(t *testing.T, program string, args ...string) remote {
+	t.Helper()
+	server := exec.Command(program, args...)
 	alive, err := server.StdinPipe()
 	must(t, err)
 	out, err := server.StdoutPipe()
