@@ -120,11 +120,6 @@ func (s *Server) shown(what func() (control.Revision, any)) action {
 	}
 }
 
-func (s *Server) status() (control.Revision, any) {
-	now := Status{Version: s.Version, Listen: s.Listen, Status: *s.Loop.Status()}
-	return now.Revision, now
-}
-
 func (s *Server) allRoutes() (control.Revision, any) {
 	now := s.Loop.Status()
 	return now.Revision, map[string]any{"routes": now.Routes}

@@ -81,6 +81,20 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, c.ask(ctx, http.MethodGet, "/api/v1/status", "", nil, s)
 }
 
+// Shadows asks how the answers of a route's shadows compare with the live ones.
+func (c *Client) Shadows(ctx context.Context, route string) (*Shadows, error) {
+	s := new(Shadows)
+	return s, c.ask(ctx, http.MethodGet, shadowPath(route), "", nil, s)
+}
+
+// CompareAnew forgets what is known of them.
+func (c *Client) CompareAnew(ctx context.Context, route, reason string) (*Shadows, error) {
+	s := new(Shadows)
+	return s, c.ask(ctx, http.MethodDelete, shadowPath(route), reason, nil, s)
+}
+
+func shadowPath(route string) string { return "/api/v1/routes/" + url.PathEscape(route) + "/shadow" }
+
 // Revisions asks for the last revisions, the newest first.
 func (c *Client) Revisions(ctx context.Context) ([]control.Revision, error) {
 	var r Revisions

@@ -42,7 +42,7 @@ func (s *Server) guard(r *http.Request) error {
 	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) {
 		return forbidden("requests of pages of %q are not taken; use mlproxy's own address", hostOf(origin))
 	}
-	if admin.TokenFile == "" || !changes(r) && !profiles(r) {
+	if admin.TokenFile == "" || !changes(r) && !private(r) {
 		return nil
 	}
 	field := r.Header.Get("Authorization")
@@ -53,8 +53,11 @@ func (s *Server) guard(r *http.Request) error {
 	return s.attempts.try(from.Addr(), time.Now(), func() error { return authorize(field, admin.TokenFile) })
 }
 
-// profiles says whether a request is for profiles, which cost time, and show what the program is at.
-func profiles(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/debug/") }
+// private says whether a request is for profiles, which cost time, and show what the program is at, or for what clients and models said
+// to each other.
+func private(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/debug/") || strings.HasPrefix(r.URL.Path, "/api/v1/routes/") && strings.HasSuffix(r.URL.Path, "/shadow")
+}
 
 func forbidden(format string, args ...any) *Problem {
 	return &Problem{Status: http.StatusForbidden, Reason: "forbidden", Detail: fmt.Sprintf(format, args...)}
@@ -125,7 +128,7 @@ func authorize(field, file string) error {
 	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 		return &Problem{
 			Status: http.StatusUnauthorized, Reason: "unauthorized",
-			Detail: "changes and profiles need the token: Authorization: Bearer <content of admin.token_file>, or --token-file",
+			Detail: "changes, profiles and what shadows answered need the token: Authorization: Bearer <content of admin.token_file>, or --token-file",
 		}
 	}
 	return nil

@@ -38,6 +38,8 @@ POST   /api/v1/routes/{route}/rollback    to the previous split or active pool  
 GET    /api/v1/routes/{route}/feedback    what users did with each version's answers   ?window=1h
 POST   /api/v1/feedback                   {"request_id": "...", "event": "click"}, an array of such, or one a line
 DELETE /api/v1/routes/{route}/override    the config file decides again   ?force=true
+GET    /api/v1/routes/{route}/shadow      how the answers of its shadows compare with the live ones
+DELETE /api/v1/routes/{route}/shadow      compare anew
 PUT    /api/v1/pools/{pool}/drain         no new requests from any split
 DELETE /api/v1/pools/{pool}/drain         as before
 PUT    /api/v1/endpoints/{address}/drain  no new requests in any pool   ?force=true
@@ -76,6 +78,7 @@ func (s *Server) routes() http.Handler {
 		"/api/v1/routes/{route}/override":   {"DELETE": changing(s.removeOverride, "force", "local")},
 		"/api/v1/routes/{route}/feedback":   {"GET": s.feedback},
 		"/api/v1/feedback":                  {"POST": s.takeFeedback},
+		"/api/v1/routes/{route}/shadow":     {"GET": s.shadows, "DELETE": s.forgetShadows},
 		"/api/v1/pools/{pool}/drain":        {"PUT": changing(s.drain, "ttl"), "DELETE": changing(s.undrain)},
 		"/api/v1/endpoints/{address}/drain": {"PUT": changing(s.drainEndpoint, "force", "ttl"), "DELETE": changing(s.undrainEndpoint)},
 		"/debug/pprof/":                     {"GET": plugged(pprof.Index)},

@@ -11,6 +11,8 @@ import (
 
 	"mlproxy/control"
 	"mlproxy/monitor"
+	"mlproxy/router"
+	"mlproxy/shadow"
 )
 
 // Options are what the admin listener shows and steers.
@@ -19,6 +21,8 @@ type Options struct {
 	Loop *control.Loop
 	// Registry joins feedback to versions.
 	Registry *monitor.Registry
+	// Table is the one in force.
+	Table func() *router.Table
 	// Metrics are served at /metrics.
 	Metrics prometheus.Gatherer
 	// Ready says why no traffic should be sent here now; nil when there is no reason.
@@ -43,6 +47,8 @@ type Status struct {
 	Version string `json:"version"`
 	Listen  Listen `json:"listen"`
 	control.Status
+	// Compared is how the answers of shadows compare with the live ones, by route and pool.
+	Compared map[string]map[string]shadow.Summary `json:"compared,omitempty"`
 }
 
 // Revisions is the answer of GET /api/v1/revisions, the newest first.

@@ -91,12 +91,13 @@ routes:
 	}
 	registry := monitor.New()
 	log := slog.New(slog.NewTextHandler(d.log, nil))
-	d.loop = control.New(router.NewEstate(registry), new(router.Router), log)
+	table := new(router.Router)
+	d.loop = control.New(router.NewEstate(registry), table, log)
 	if err := d.loop.Begin(source.Update{Origin: "file", Reason: "start", Config: c}); err != nil {
 		t.Fatal(err)
 	}
 	server := New(Options{
-		Loop: d.loop, Registry: registry, Metrics: registry.Gatherer(), Version: "v9", Log: log,
+		Loop: d.loop, Table: table.Table, Registry: registry, Metrics: registry.Gatherer(), Version: "v9", Log: log,
 		Ready: func() error { return d.notReady },
 		Reload: func(_ context.Context, author, reason string) error {
 			d.reloadedFor = author + ": " + reason

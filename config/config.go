@@ -273,6 +273,19 @@ type Shadow struct {
 	MaxBody            int64 // bytes of one copy
 	MaxBytes           int64 // bytes of all copies held at once
 	ForwardCredentials bool
+	Compare            Compare
+	NoiseProbe         float64 // 0..1, of the copies
+}
+
+// Compare is how a shadow's answers are compared with the live ones.
+type Compare struct {
+	Mode              string  // exact | json | argmax | top_k | text
+	Tolerance         float64 // absolute
+	RelativeTolerance float64 // of the larger of two numbers
+	Ignore, Unordered []string
+	K                 int
+	Keep              int    // disagreements, the worst
+	Bodies            string // excerpt | hash
 }
 
 // Retry says when a request may be sent to a second endpoint.

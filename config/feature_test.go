@@ -53,6 +53,14 @@ func TestValuesOfFeatures(t *testing.T) {
 		x, y, z := c.Routes["x"], c.Routes["y"], c.Routes["z"]
 		return []any{x.Protocol, x.Inspect, y.Protocol, y.Inspect, z.Protocol, z.Inspect}
 	}, []any{"open_inference", Inspect{0.25, 64 << 10}, "openai", Inspect{1, 1 << 20}, "none", Inspect{0, 1 << 20}})
+	f("compare", func(c *Config) any {
+		return []any{c.Routes["x"].Shadow["c"].Compare, c.Routes["x"].Shadow["c"].NoiseProbe}
+	}, []any{
+		Compare{
+			Mode: "json", Tolerance: 0.01, RelativeTolerance: 1e-6, Ignore: []string{"id", `outputs.#.a\.b`}, Unordered: []string{"tags"},
+			K: 3, Keep: 0, Bodies: "hash",
+		}, 0.05,
+	})
 	f("failover", func(c *Config) any { return c.Routes["y"].Failover }, []string{"b", "a"})
 	f("retry", func(c *Config) any { return c.Routes["x"].Retry.On }, []string{"connect", "stale", "reset", "timeout", "502", "503", "504"})
 	f("queue", func(c *Config) any { return []any{c.Limits.MaxInFlight, c.Pools["a"].MaxInFlight, c.Pools["a"].Queue} },

@@ -9,7 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var standardShadow = Shadow{Sample: 0.1, Timeout: 2 * time.Second, MaxInFlight: 64, MaxBody: 1 << 20, MaxBytes: 16 << 20}
+var standardShadow = Shadow{
+	Sample: 0.1, Timeout: 2 * time.Second, MaxInFlight: 64, MaxBody: 1 << 20, MaxBytes: 16 << 20,
+	Compare: Compare{Mode: "exact", Ignore: []string{}, Unordered: []string{}, K: 5, Keep: 10, Bodies: "excerpt"},
+}
 
 func TestValuesOfKeys(t *testing.T) {
 	f := func(parse func(string, []byte) (Override, error), src string, want Override) {

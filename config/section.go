@@ -52,40 +52,6 @@ func required[T any](f field[T]) field[T] {
 	return f
 }
 
-// ignored is a key that is checked and then dropped: it only matters beside a feature that is not available yet.
-func ignored[T, V any](name string, k kind[V], initial, doc string) field[T] {
-	f := field[T]{about: about{key: name, doc: doc, initial: initial, shape: &k.shape, off: true}}
-	f.read = func(r *reader, n *node, path string, _ *T) { k.read(r, n, path) }
-	return f
-}
-
-// later is a key whose feature is not available yet: only values that switch the feature off are taken. Its own keys
-// are named so that a typing slip in them is seen.
-func later[T any](name, doc string, keys ...string) field[T] {
-	return ignored[T](name, offValue(isOff, offSchema, keys), "", doc)
-}
-
-var offSchema = object{"$ref": "#/$defs/off"}
-
-// offValue takes what off says switches a feature off, or a mapping of such values.
-func offValue(off func(*node) bool, schema object, keys []string) kind[struct{}] {
-	s := shape{name: "off", example: "false", schema: schema}
-	for _, k := range keys {
-		s.keys = append(s.keys, about{key: k, off: true, shape: &shape{name: "off", schema: offSchema}})
-	}
-	return kind[struct{}]{shape: s, read: func(r *reader, n *node, path string) (struct{}, bool) {
-		for _, e := range n.entries {
-			if keys != nil && !slices.Contains(keys, e.key) {
-				r.unknownKey(e, path, keys)
-			}
-		}
-		if !n.broken && (!off(n) || keys == nil && len(n.entries) > 0) {
-			r.fault(r.where[path], path+" is not available yet", "remove it")
-		}
-		return struct{}{}, true
-	}}
-}
-
 // offTexts are the single values that switch any feature off.
 var offTexts = []string{"", "0", "0%", "0s", "false", "none"}
 

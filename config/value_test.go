@@ -73,8 +73,11 @@ routes:
 				Name: "iris", Match: Match{Path: "/v2/models/iris/"}, Protocol: "none", Inspect: Inspect{1, 1 << 20}, Split: Weights{"iris-stable": 95, "iris-canary": 5},
 				Sticky:      []KeySource{{"header", "x-user-id"}, {"cookie", "uid"}, {"json", "user_id"}, {"client_ip", ""}},
 				ForceHeader: "x-mlproxy-pool",
-				Shadow:      map[string]*Shadow{"iris-next": {Sample: 0.1, Timeout: 2 * time.Second, MaxInFlight: 64, MaxBody: 1 << 20, MaxBytes: 16 << 20}},
-				Timeout:     30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Source: file, ShadowFrom: file, Base: file,
+				Shadow: map[string]*Shadow{"iris-next": {
+					Sample: 0.1, Timeout: 2 * time.Second, MaxInFlight: 64, MaxBody: 1 << 20, MaxBytes: 16 << 20,
+					Compare: Compare{Mode: "exact", Ignore: []string{}, Unordered: []string{}, K: 5, Keep: 10, Bodies: "excerpt"},
+				}},
+				Timeout: 30 * time.Second, BodyIdleTimeout: 30 * time.Second, Retry: retry, Source: file, ShadowFrom: file, Base: file,
 			},
 			"search": {
 				Name: "search", Match: Match{Path: "/search"}, Protocol: "none", Inspect: Inspect{1, 1 << 20}, BlueGreen: &BlueGreen{Blue: "iris-stable", Green: "iris-canary", Active: "blue"},

@@ -29,6 +29,8 @@ const (
 	mediaTypePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;[ -~]*)?$"
 	jsonPathPattern  = `^[^.]+(\.[^.]+)*$`
 
+	answerPathPattern = `^([^.\\]|\\.)+(\.([^.\\]|\\.)+)*$`
+
 	agentPattern      = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+/?$|\$\{`
 	keyPrefixPattern  = `^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`
 	servicePattern    = `^[A-Za-z0-9._-]{1,128}$`
@@ -44,6 +46,8 @@ var (
 	isSecret   = regexp.MustCompile(`auth|cookie|token|secret|password|api-?key`)
 	isMedia    = regexp.MustCompile(mediaTypePattern)
 	isJSONPath = regexp.MustCompile(jsonPathPattern)
+
+	isAnswerPath = regexp.MustCompile(answerPathPattern)
 
 	isKeyPrefix = regexp.MustCompile(keyPrefixPattern)
 	isService   = regexp.MustCompile(servicePattern)
@@ -279,6 +283,16 @@ func pathAndQuery(s string) (string, problem) {
 func contentType(s string) (string, problem) {
 	if !isMedia.MatchString(s) {
 		return "", problem{"is " + shorten(s) + ", not a media type", "write one such as application/json"}
+	}
+	return s, problem{}
+}
+
+// answerPath leads to places in a JSON answer.
+var answerPath = text("path", "outputs.#.parameters", answerPathPattern, placeInAnswer)
+
+func placeInAnswer(s string) (string, problem) {
+	if !isAnswerPath.MatchString(s) {
+		return "", problem{"is " + shorten(s) + ", not a path into an answer", "write names and #, with dots between them, such as outputs.#.parameters"}
 	}
 	return s, problem{}
 }

@@ -57,6 +57,7 @@ func TestDocsListEveryWord(t *testing.T) {
 	f("How a tunnel ends", words(tunnelEnds))
 	f("Why a copy is dropped", words(dropReasons))
 	f("Results of a comparison", words(results))
+	f("Why answers are not compared", words(uncompareds))
 	f("Why a connection is rejected", words(rejectReasons))
 	f("What users do with answers", words(feedbackEvents))
 	f("Where feedback comes from", words(feedbackSources))

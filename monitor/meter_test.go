@@ -84,7 +84,9 @@ func TestShadowMeterCounts(t *testing.T) {
 	s.Sent(0, time.Second)
 	s.Sent(200, time.Second)
 	s.Dropped(DropBytes)
-	s.Compared(Differ)
+	s.Compared(Differ, 3, 1)
+	s.Uncompared(UncomparedBusy)
+	s.Noise(Agree)
 	has(t, r, map[string]float64{
 		`mlproxy_shadow_requests_total{code="0",pool="next",route="iris"}`:         1,
 		`mlproxy_shadow_requests_total{code="200",pool="next",route="iris"}`:       1,
@@ -93,6 +95,12 @@ func TestShadowMeterCounts(t *testing.T) {
 		`mlproxy_shadow_dropped_total{pool="next",reason="draining",route="iris"}`: 0,
 		`mlproxy_shadow_compared_total{pool="next",result="differ",route="iris"}`:  1,
 		`mlproxy_shadow_compared_total{pool="next",result="agree",route="iris"}`:   0,
+		`mlproxy_shadow_compared_total{pool="next",result="error",route="iris"}`:   1,
+
+		`mlproxy_shadow_compare_errors_total{pool="next",reason="busy",route="iris"}`: 1,
+		`mlproxy_shadow_rows_total{pool="next",result="agree",route="iris"}`:          2,
+		`mlproxy_shadow_rows_total{pool="next",result="differ",route="iris"}`:         1,
+		`mlproxy_shadow_noise_total{pool="next",result="agree",route="iris"}`:         1,
 	})
 }
 
@@ -207,7 +215,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		m.Observe(o)
 		s.Sent(200, time.Millisecond)
 		s.Dropped(DropInFlight)
-		s.Compared(Agree)
+		s.Compared(Agree, 1, 0)
 		c.Opened()
 		c.Rejected(RejectLimit)
 		c.Closed()

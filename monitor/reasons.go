@@ -123,9 +123,9 @@ type Result uint8
 
 // What a comparison may find.
 const (
-	Agree  Result = iota // same status, same body
-	Differ               // another status or another body
-	Failed               // one of the two answers is missing or incomplete
+	Agree  Result = iota // the same, as far as the shadow's compare looks
+	Differ               // not the same
+	Failed               // nothing to compare; Uncompared says why
 	results
 )
 
@@ -133,6 +133,30 @@ var resultNames = [results]string{Agree: "agree", Differ: "differ", Failed: "err
 
 // String is the label value.
 func (r Result) String() string { return resultNames[r] }
+
+// Uncompared says why two answers could not be compared.
+type Uncompared uint8
+
+// Why two answers may not be compared.
+const (
+	UncomparedNoAnswer     Uncompared = iota // the shadow gave none
+	UncomparedIncomplete                     // one of them broke off
+	UncomparedTooLarge                       // one of them exceeds max_body, or has too many values
+	UncomparedBytes                          // keeping one of them would have exceeded max_bytes
+	UncomparedBusy                           // too many comparisons waited already
+	UncomparedEncoding                       // one of them has a content coding that cannot be undone
+	UncomparedUnreadable                     // one of them is not what the route's protocol, or the mode, reads
+	UncomparedNoPrediction                   // the live answer has none
+	uncompareds
+)
+
+var uncomparedNames = [uncompareds]string{
+	UncomparedNoAnswer: "no_answer", UncomparedIncomplete: "incomplete", UncomparedTooLarge: "too_large", UncomparedBytes: "bytes",
+	UncomparedBusy: "busy", UncomparedEncoding: "encoding", UncomparedUnreadable: "unreadable", UncomparedNoPrediction: "no_prediction",
+}
+
+// String is the label value.
+func (u Uncompared) String() string { return uncomparedNames[u] }
 
 // RejectReason says why a client's connection was not served.
 type RejectReason uint8

@@ -20,6 +20,7 @@ var (
 
 // series are all metrics of mlproxy. Each is made, named and explained in newSeries and nowhere else.
 type series struct {
+	comparisons                                  comparisons
 	requests, errors, retries, assignments       *prometheus.CounterVec
 	failovers, transitions, tunnelsEnded         *prometheus.CounterVec
 	requestBytes, responseBytes                  *prometheus.CounterVec
@@ -85,6 +86,7 @@ func newSeries(f factory) series {
 			"Sampled requests that were not copied.", "route", "pool", "reason"),
 		shadowCompare: f.counter("shadow_compared_total",
 			"Shadow answers compared with the live ones.", "route", "pool", "result"),
+		comparisons: newComparisons(f),
 		revision: f.one("config_revision",
 			"Revision of the config in force."),
 		reloaded: f.one("config_last_reload_successful",
@@ -156,7 +158,7 @@ func (s *series) ofVersion() []family {
 
 // ofShadow are the metrics whose series end with a shadow.
 func (s *series) ofShadow() []family {
-	return []family{s.shadowRequests, s.shadowDuration, s.shadowDropped, s.shadowCompare}
+	return []family{s.shadowRequests, s.shadowDuration, s.shadowDropped, s.shadowCompare, s.comparisons.uncompared, s.comparisons.rows, s.comparisons.noise}
 }
 
 // ofModel are the metrics whose series end with a version's inspection.

@@ -6,12 +6,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// comparisons are the metrics of what comparing shadows' answers finds.
+type comparisons struct{ uncompared, rows, noise *prometheus.CounterVec }
+
+func newComparisons(f factory) comparisons {
+	return comparisons{
+		uncompared: f.counter("shadow_compare_errors_total",
+			"Shadow answers that could not be compared.", "route", "pool", "reason"),
+		rows: f.counter("shadow_rows_total",
+			"Rows of shadow answers compared with the live ones.", "route", "pool", "result"),
+		noise: f.counter("shadow_noise_total",
+			"Second answers of the live pool compared with its first.", "route", "pool", "result"),
+	}
+}
+
 // ShadowMeter counts the copies one pool gets of a route's requests. All its methods may be called at once, and allocate nothing.
 type ShadowMeter struct {
 	codes    codes
 	duration prometheus.Observer
 	dropped  [dropReasons]prometheus.Counter
 	compared [results]prometheus.Counter
+	rows     [Failed]prometheus.Counter // that agree, that differ
+	errors   [uncompareds]prometheus.Counter
+	noise    [results]prometheus.Counter
 }
 
 func newShadowMeter(s *series, v version) *ShadowMeter {
@@ -24,6 +41,13 @@ func newShadowMeter(s *series, v version) *ShadowMeter {
 	}
 	for r := range results {
 		m.compared[r] = s.shadowCompare.WithLabelValues(v.route, v.pool, r.String())
+		m.noise[r] = s.comparisons.noise.WithLabelValues(v.route, v.pool, r.String())
+	}
+	for r := range Failed {
+		m.rows[r] = s.comparisons.rows.WithLabelValues(v.route, v.pool, r.String())
+	}
+	for u := range uncompareds {
+		m.errors[u] = s.comparisons.uncompared.WithLabelValues(v.route, v.pool, u.String())
 	}
 	return m
 }
@@ -37,5 +61,18 @@ func (s *ShadowMeter) Sent(code int, took time.Duration) {
 // Dropped counts a sampled request that was not copied.
 func (s *ShadowMeter) Dropped(reason DropReason) { s.dropped[reason].Inc() }
 
-// Compared counts a comparison of the shadow's answer with the live one.
-func (s *ShadowMeter) Compared(result Result) { s.compared[result].Inc() }
+// Compared counts a comparison of the shadow's answer with the live one, and of how many rows it was.
+func (s *ShadowMeter) Compared(result Result, rows, differing int) {
+	s.compared[result].Inc()
+	s.rows[Agree].Add(float64(rows - differing))
+	s.rows[Differ].Add(float64(differing))
+}
+
+// Uncompared counts a shadow's answer that could not be compared.
+func (s *ShadowMeter) Uncompared(why Uncompared) {
+	s.compared[Failed].Inc()
+	s.errors[why].Inc()
+}
+
+// Noise counts a comparison of the live pool's second answer with its first.
+func (s *ShadowMeter) Noise(result Result) { s.noise[result].Inc() }

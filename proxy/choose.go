@@ -18,7 +18,7 @@ func (x *exchange) choose() bool {
 	x.chosen.Meter.Assign(x.by)
 	x.route.Retries.Earn()
 	if !x.upgrades { // what a tunnel carries cannot be copied
-		x.shadow.draw(x.route)
+		x.shadow.draw(x.route, x.server.opt.Mirror)
 	}
 	x.sample()
 	return true

@@ -10,24 +10,24 @@ import (
 )
 
 // copies is what an exchange keeps for the shadows that drew it: a streamed request's body, within the shadows' caps, and
-// the fingerprint of the answer.
+// the answer, or its fingerprint alone where that is enough.
 type copies struct {
 	drawn  []*router.Shadow
 	wanted bool   // some shadow drew the exchange
 	body   []byte // of a streamed request, charged to every shadow in drawn; a buffered one is in the exchange
 	length int    // of the whole body; 0 = not known
-	answer shadow.Sum
+	answer shadow.Capture
 }
 
 // draw asks each of the route's shadows whether it wants this request. It comes before the body streams.
-func (c *copies) draw(r *router.Route) {
+func (c *copies) draw(r *router.Route, m *shadow.Mirror) {
 	for _, s := range r.Shadows {
 		if s.Sample() {
 			c.drawn = append(c.drawn, s)
 		}
 	}
 	if c.wanted = len(c.drawn) > 0; c.wanted {
-		c.answer.Reset()
+		m.Begin(&c.answer, c.drawn)
 	}
 }
 
@@ -99,6 +99,7 @@ func (c *copies) offer(x *exchange) {
 	o := shadow.Original{
 		Method: string(x.req.Method), Key: x.hash(), Body: x.prefix,
 		Status: x.ans.Status, AnswerSum: c.answer.Hash(), AnswerLen: c.answer.Len(), Complete: true,
+		Answer: c.answer.Kept, Took: x.seen.Upstream, Pool: x.version.Pool.Name,
 	}
 	if !x.replays {
 		o.Body = c.body
@@ -106,8 +107,8 @@ func (c *copies) offer(x *exchange) {
 	o.BodyLen = int64(len(o.Body))
 	for _, s := range c.drawn {
 		s.Bytes.Add(-int64(len(c.body)))
-		x.server.opt.Mirror.Offer(s, &o, func(dst []byte, credentials bool) []byte {
-			to := destination{pool: s.Pool, authority: s.Pool.Endpoints[0].Addr(), copied: true, anonymous: !credentials, length: o.BodyLen}
+		x.server.opt.Mirror.Offer(s, &o, func(dst []byte, pool *router.Pool, credentials bool) []byte {
+			to := destination{pool: pool, authority: pool.Endpoints[0].Addr(), copied: true, anonymous: !credentials, length: o.BodyLen}
 			return x.appendRequest(dst, &to)
 		})
 	}
@@ -134,4 +135,5 @@ func (c *copies) free() copies {
 func (c *copies) forget() {
 	clear(c.drawn)
 	c.drawn, c.body = c.drawn[:0], nil
+	c.answer.Free()
 }

@@ -35,6 +35,9 @@ func (x *exchange) passAnswer(c *upstream.Conn) error {
 	if x.ans.Status == 101 {
 		return x.tunnel(c)
 	}
+	if x.shadow.wanted {
+		x.shadow.answer.TakeHead(&x.ans)
+	}
 	x.startAnswer()
 	x.ansBody.Start(&x.ans, answerLimits)
 	x.captureAnswer()
@@ -158,7 +161,7 @@ func (x *exchange) splice(c *upstream.Conn) error {
 func (x *exchange) pass(piece []byte) error {
 	x.seen.BytesOut += int64(len(piece))
 	if x.shadow.wanted {
-		x.shadow.answer.Add(piece)
+		x.shadow.answer.Take(piece)
 	}
 	if x.capture != nil {
 		x.capture.AnswerBody(piece, x.came)

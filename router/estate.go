@@ -2,9 +2,11 @@ package router
 
 import (
 	"maps"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
+	"mlproxy/config"
 	"mlproxy/monitor"
 	"mlproxy/trust"
 	"mlproxy/upstream"
@@ -34,8 +36,24 @@ type identity struct{ route, pool string }
 // place names an endpoint.
 type place struct{ pool, endpoint string }
 
-// load is what a shadow's copies take at the moment.
-type load struct{ inFlight, bytes atomic.Int64 }
+// load is what a shadow's copies take at the moment, and what is kept of comparing their answers.
+type load struct {
+	inFlight, bytes atomic.Int64
+
+	mu      sync.Mutex
+	kept    *atomic.Value
+	compare config.Compare // that kept is of
+}
+
+// keptFor is what is kept of answers compared in that way; nothing yet when they were compared in another.
+func (l *load) keptFor(c *config.Compare) *atomic.Value {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept == nil || !reflect.DeepEqual(l.compare, *c) {
+		l.kept, l.compare = new(atomic.Value), *c
+	}
+	return l.kept
+}
 
 // NewEstate makes an estate without endpoints. Its Endpoints have to be run.
 func NewEstate(reg *monitor.Registry) *Estate {
@@ -146,6 +164,9 @@ func (t *Table) endpoints() map[*upstream.Endpoint]bool {
 	for _, r := range t.routes {
 		for _, s := range r.Shadows {
 			add(s.Pool)
+			for _, p := range s.again {
+				add(p)
+			}
 		}
 	}
 	return set

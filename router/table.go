@@ -71,13 +71,16 @@ func (t *Table) bind(e *Estate) {
 		t.pools = append(t.pools, live[name])
 	}
 	copies := map[string]*Pool{}
+	copied := func(name string) *Pool {
+		if copies[name] == nil {
+			copies[name] = newPool(name, t.config, e, upstream.Copies, t.trusts(t.config.Pools[name], e))
+		}
+		return copies[name]
+	}
 	for _, r := range t.routes {
 		r.bind(e, live)
 		for _, name := range slices.Sorted(maps.Keys(r.Config.Shadow)) {
-			if copies[name] == nil {
-				copies[name] = newPool(name, t.config, e, upstream.Copies, t.trusts(t.config.Pools[name], e))
-			}
-			r.Shadows = append(r.Shadows, newShadow(r, copies[name], e))
+			r.Shadows = append(r.Shadows, newShadow(r, copied, name, e))
 		}
 	}
 }

@@ -62,6 +62,13 @@ func (b *buffers) put(buffer []byte) {
 	b.free[size] = append(b.free[size], buffer[:0])
 }
 
+// giveBack is put for a buffer that may not be there.
+func (b *buffers) giveBack(buffer []byte) {
+	if cap(buffer) > 0 {
+		b.put(buffer)
+	}
+}
+
 // roundUp is the size of the buffer for n bytes: at most a quarter more.
 func roundUp(n int) int {
 	if n <= smallest {

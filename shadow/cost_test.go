@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mlproxy/router"
 )
 
 func heap() int64 {
@@ -25,7 +27,7 @@ func TestDroppedOffersAllocateNothing(t *testing.T) {
 		fill(s)
 		o, written := original("x", 200, ""), 0
 		n := testing.AllocsPerRun(1000, func() {
-			s.mirror.Offer(s.shadow, o, func(dst []byte, _ bool) []byte {
+			s.mirror.Offer(s.shadow, o, func(dst []byte, _ *router.Pool, _ bool) []byte {
 				written++
 				return append(dst, "POST / HTTP/1.1\r\n\r\n"...)
 			})
@@ -50,7 +52,7 @@ func TestDroppedOffersAllocateNothing(t *testing.T) {
 func TestCopiesAllocateNothing(t *testing.T) {
 	const size = 5000
 	head := headOf(size)
-	s := newStage(t, serve(t, frugal(len(head(nil, false))+size)), caps())
+	s := newStage(t, serve(t, frugal(len(head(nil, nil, false))+size)), caps())
 	o := original(strings.Repeat("b", size), 200, "iris\n")
 	tick := time.NewTicker(50 * time.Microsecond)
 	defer tick.Stop()
@@ -135,7 +137,7 @@ func BenchmarkWhatALiveExchangePays(b *testing.B) {
 
 func BenchmarkWhatACopyCosts(b *testing.B) {
 	head := headOf(256)
-	s := newStage(b, serve(b, frugal(len(head(nil, false))+256)), caps())
+	s := newStage(b, serve(b, frugal(len(head(nil, nil, false))+256)), caps())
 	o := original(strings.Repeat("b", 256), 200, "iris\n")
 	s.shadow.Config.MaxInFlight = 1
 	tick := time.NewTicker(20 * time.Microsecond)

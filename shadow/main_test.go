@@ -34,6 +34,12 @@ func caps() *config.Shadow {
 
 func newStage(t testing.TB, address string, c *config.Shadow) *stage {
 	t.Helper()
+	return newStageBeside(t, "127.0.0.1:1", address, c)
+}
+
+// newStageBeside is a stage whose live pool is at an address, too.
+func newStageBeside(t testing.TB, live, address string, c *config.Shadow) *stage {
+	t.Helper()
 	reg := monitor.New()
 	estate := router.NewEstate(reg)
 	pool := func(name, address string) *config.Pool {
@@ -44,7 +50,7 @@ func newStage(t testing.TB, address string, c *config.Shadow) *stage {
 	}
 	table, err := router.Compile(&config.Config{
 		Version: 1,
-		Pools:   map[string]*config.Pool{"live": pool("live", "127.0.0.1:1"), "next": pool("next", address)},
+		Pools:   map[string]*config.Pool{"live": pool("live", live), "next": pool("next", address)},
 		Routes: map[string]*config.Route{"iris": {
 			Name: "iris", Split: config.Weights{"live": 1}, Shadow: map[string]*config.Shadow{"next": c},
 		}},
@@ -126,7 +132,7 @@ func original(body string, status int, answer string) *Original {
 // headOf writes the head of a copy with a body of n bytes.
 func headOf(n int) AppendHead {
 	head := fmt.Sprintf("POST /p HTTP/1.1\r\nHost: m\r\nX-MLProxy-Shadow: true\r\nContent-Length: %d\r\n\r\n", n)
-	return func(dst []byte, _ bool) []byte { return append(dst, head...) }
+	return func(dst []byte, _ *router.Pool, _ bool) []byte { return append(dst, head...) }
 }
 
 // serve is the address of a model server that lets handle do with each connection as it likes, until the test ends.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mlproxy/config"
+	"mlproxy/router"
 )
 
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\niris\n"
@@ -73,7 +74,7 @@ func TestCopyOnTheWire(t *testing.T) {
 			}
 		}), c)
 		o := original(body, 200, "iris\n")
-		s.mirror.Offer(s.shadow, o, func(dst []byte, credentials bool) []byte {
+		s.mirror.Offer(s.shadow, o, func(dst []byte, _ *router.Pool, credentials bool) []byte {
 			dst = append(dst, "POST / HTTP/1.1\r\nHost: m\r\n"...)
 			if credentials {
 				dst = append(dst, "Cookie: a\r\n"...)
@@ -103,7 +104,7 @@ func TestDrops(t *testing.T) {
 		c := caps()
 		tune(c)
 		s := newStage(t, absent(t), c)
-		s.mirror.Offer(s.shadow, o, func([]byte, bool) []byte {
+		s.mirror.Offer(s.shadow, o, func([]byte, *router.Pool, bool) []byte {
 			t.Errorf("%s: a head was written for nothing", want)
 			return nil
 		})
@@ -131,7 +132,7 @@ func TestMaxBytesIncludesTheHead(t *testing.T) {
 		t.Helper()
 		o := original("0123456789", 200, "iris\n")
 		c := caps()
-		c.MaxBytes = int64(len(headOf(10)(nil, false))) + 10 + spare
+		c.MaxBytes = int64(len(headOf(10)(nil, nil, false))) + 10 + spare
 		s := newStage(t, serve(t, answering(okAnswer)), c)
 		s.mirror.Offer(s.shadow, o, headOf(10))
 		s.end(t)
@@ -286,7 +287,7 @@ func TestClose(t *testing.T) {
 	if err := s.mirror.Close(hurried); err == nil {
 		t.Error("Close did not say that a copy was left")
 	}
-	s.mirror.Offer(s.shadow, original("x", 200, "iris\n"), func([]byte, bool) []byte {
+	s.mirror.Offer(s.shadow, original("x", 200, "iris\n"), func([]byte, *router.Pool, bool) []byte {
 		t.Error("a head was written for a mirror that has stopped")
 		return nil
 	})

@@ -10,32 +10,48 @@ import (
 	"mlproxy/upstream"
 )
 
-// parcel is one copy and all that is needed to send it and to judge the answer.
+// parcel is one copy and all that is needed to send it and to judge the answer. Its bytes are counted in shadow.Bytes.
 type parcel struct {
-	shadow  *router.Shadow
-	method  string
-	key     uint64
-	request []byte // as it goes on the wire; counted in shadow.Bytes
-	live    answer
+	shadow   *router.Shadow
+	method   string
+	key      uint64
+	request  []byte // as it goes on the wire
+	livePool string
+	live     answer
+	reads    bool // the answers are looked into
+
+	again *router.Pool // the live pool, if it is asked again; nil if not
+	probe []byte       // as it goes there
+
+	answer answer // the shadow's
+	second answer // the live pool's, to the probe
 }
 
-// answer is what is compared of an answer.
-type answer struct {
-	status int
-	sum    uint64
-	length int64
-	whole  bool
+// size is how many bytes p holds.
+func (p *parcel) size() int64 {
+	return int64(len(p.request) + len(p.probe) + len(p.live.Bytes) + len(p.answer.Bytes) + len(p.second.Bytes))
+}
+
+// worker carries copies, one after the other.
+type worker struct {
+	capture Capture
+	head    func(*upstream.Head) // bound once: a method value allocates
+	take    func([]byte)
+	finding finding
 }
 
 // work carries p, and then what else comes.
 func (m *Mirror) work(p parcel) {
-	var sum Sum
-	sink := sum.Add // bound once: a method value allocates
+	var w worker
+	w.head, w.take = w.capture.TakeHead, w.capture.Take
 	timer := time.NewTimer(idleFor)
 	defer timer.Stop()
 	for more := true; more; p, more = m.next(timer) {
-		p.send(&sum, sink)
-		m.discard(p)
+		if m.carry(&p, &w) {
+			m.settle(&p, &w)
+		} else {
+			m.discard(p)
+		}
 	}
 }
 
@@ -56,34 +72,43 @@ func (m *Mirror) next(timer *time.Timer) (p parcel, more bool) {
 	}
 }
 
-// send brings the copy to an endpoint, once, and counts what came of it.
-func (p *parcel) send(sum *Sum, sink func([]byte)) {
-	pool, meter := p.shadow.Pool, p.shadow.Meter
-	endpoint, unfit := pool.Pick(p.key, nil)
-	if endpoint == nil || unfit {
+// carry brings the copy to an endpoint of the shadow, once, and to one of the live pool if that is asked again. It says whether
+// the shadow's was sent.
+func (m *Mirror) carry(p *parcel, w *worker) (sent bool) {
+	meter := p.shadow.Meter
+	if p.answer, sent = m.send(p, w, p.shadow.Pool, p.request); !sent {
 		meter.Dropped(monitor.DropNoEndpoint)
-		return
+		return false
 	}
-	sum.Reset()
-	began := time.Now()
-	status, err := endpoint.Send(pool.Options, p.method, p.request, began.Add(p.shadow.Config.Timeout), sink)
-	if errors.Is(err, upstream.ErrOpen) {
-		meter.Dropped(monitor.DropNoEndpoint)
-		return
+	meter.Sent(p.answer.status, p.answer.took)
+	if p.again != nil {
+		if p.second, sent = m.send(p, w, p.again, p.probe); !sent {
+			p.again = nil
+		}
 	}
-	meter.Sent(status, time.Since(began))
-	meter.Compared(compare(p.live, answer{status: status, sum: sum.Hash(), length: sum.Len(), whole: err == nil}))
+	return true
 }
 
-// compare is exact: the same status and the same bytes.
-func compare(live, shadow answer) monitor.Result {
-	switch {
-	case !live.whole || !shadow.whole:
-		return monitor.Failed
-	case live != shadow:
-		return monitor.Differ
-	default:
-		return monitor.Agree
+// send sends a request to an endpoint of a pool. Not to one that is unfit: then nothing is sent.
+func (m *Mirror) send(p *parcel, w *worker, to *router.Pool, request []byte) (a answer, sent bool) {
+	endpoint, unfit := to.Pick(p.key, nil)
+	if endpoint == nil || unfit {
+		return a, false
+	}
+	m.expect(&w.capture, p)
+	began := time.Now()
+	status, err := endpoint.Send(to.Options, p.method, request, began.Add(p.shadow.Config.Timeout), w.head, w.take)
+	a = w.capture.answer()
+	a.status, a.whole, a.took = status, err == nil, time.Since(began)
+	return a, !errors.Is(err, upstream.ErrOpen)
+}
+
+// expect prepares c for an answer to a copy.
+func (m *Mirror) expect(c *Capture, p *parcel) {
+	c.Reset()
+	c.Kept, c.from = Kept{}, nil
+	if p.reads {
+		c.from, c.used, c.limit, c.most = &m.buffers, p.shadow.Bytes, p.shadow.Config.MaxBytes, p.shadow.Config.MaxBody
 	}
 }
 

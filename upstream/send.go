@@ -12,15 +12,18 @@ var answerLimit = Limits{Bytes: 64 << 10, Fields: 256}
 // MaxInterim bounds the 1xx answers before the final one.
 const MaxInterim = 32
 
-// Send writes one whole request as it goes on the wire, reads the answer and hands the bytes of its body to sink as
-// they come. It is for copies: no retry, no streaming of the request, everything within deadline. The status is 0 when
-// no final head came. The endpoint's health, in its role, is asked first and told after: [ErrOpen] is its refusal.
-func (e *Endpoint) Send(o *Options, method string, request []byte, deadline time.Time, sink func([]byte)) (status int, err error) {
+// Send writes one whole request as it goes on the wire, reads the answer and hands its final head to head, and the bytes of
+// its body to sink as they come. Neither may keep what it gets. It is for copies: no retry, no streaming of the request,
+// everything within deadline. The status is 0 when no final head came. The endpoint's health, in its role, is asked first
+// and told after: [ErrOpen] is its refusal.
+func (e *Endpoint) Send(
+	o *Options, method string, request []byte, deadline time.Time, head func(*Head), sink func([]byte),
+) (status int, err error) {
 	s := sendings.Get().(*sending)
-	s.method, s.request, s.deadline, s.sink = method, request, deadline, sink
+	s.method, s.request, s.deadline, s.onHead, s.sink = method, request, deadline, head, sink
 	err = s.try.Do(e, o, false, false)
 	status = s.try.status
-	s.request, s.sink = nil, nil
+	s.request, s.onHead, s.sink = nil, nil, nil
 	sendings.Put(s)
 	return status, err
 }
@@ -31,6 +34,7 @@ type sending struct {
 	method   string
 	request  []byte
 	deadline time.Time
+	onHead   func(*Head)
 	sink     func([]byte)
 	head     Head
 	body     Body
@@ -56,6 +60,7 @@ func (s *sending) carry(c *Conn) (again bool, err error) {
 		return false, err
 	}
 	s.try.Answered(s.head.Status)
+	s.onHead(&s.head)
 	return s.drain(c)
 }
 

@@ -18,7 +18,7 @@ type sent struct {
 
 func sendTo(e *Endpoint, method string, deadline time.Time) sent {
 	var body strings.Builder
-	status, err := e.Send(&Options{ConnectTimeout: time.Minute}, method, []byte(request), deadline, func(p []byte) { body.Write(p) })
+	status, err := e.Send(&Options{ConnectTimeout: time.Minute}, method, []byte(request), deadline, func(*Head) {}, func(p []byte) { body.Write(p) })
 	return sent{status, body.String(), err}
 }
 
@@ -88,7 +88,7 @@ func TestSendTimesOut(t *testing.T) {
 		e := endpoint(t, s.url)
 		came := make(chan bool, 1)
 		got := later(func() sent {
-			status, err := e.Send(&Options{}, "GET", []byte(request), time.Now().Add(time.Hour), func([]byte) {
+			status, err := e.Send(&Options{}, "GET", []byte(request), time.Now().Add(time.Hour), func(*Head) {}, func([]byte) {
 				select {
 				case came <- true:
 				default:
@@ -143,7 +143,7 @@ func TestSendHandsOnPieces(t *testing.T) {
 	e := endpoint(t, s.url)
 	largest, total := 0, 0
 	got := later(func() error {
-		_, err := e.Send(&Options{}, "GET", []byte(request), time.Now().Add(time.Hour), func(p []byte) {
+		_, err := e.Send(&Options{}, "GET", []byte(request), time.Now().Add(time.Hour), func(*Head) {}, func(p []byte) {
 			largest, total = max(largest, len(p)), total+len(p)
 		})
 		return err

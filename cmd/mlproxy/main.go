@@ -34,6 +34,7 @@ type cli struct {
 	Drain      drainCmd      `cmd:"" help:"Take a pool or an endpoint out of all new traffic."`
 	Undrain    undrainCmd    `cmd:"" help:"Give a drained pool or endpoint its traffic back."`
 	Override   overrideCmd   `cmd:"" help:"List, or remove, what operators have set over the config file."`
+	Shadow     shadowCmd     `cmd:"" help:"Show how the answers of a route's shadows compare with the live ones."`
 	History    historyCmd    `cmd:"" help:"List the last revisions: when, who, why, and what changed."`
 	Restore    restoreCmd    `cmd:"" help:"Return all routes to an earlier revision."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete mlproxy's commands."`

@@ -269,7 +269,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %q, want %q", words, got, want)
 		}
 	}
-	f([]string{"s"}, "serve", "schema", "status", "summary", "split", "switch")
+	f([]string{"s"}, "serve", "schema", "status", "summary", "split", "switch", "shadow")
 	f([]string{"override", ""}, "list", "remove")
 	f([]string{"switch", "search", ""}, "blue", "green")
 	f([]string{"switch", "--reason", "why", "search", "g"}, "green")

@@ -109,7 +109,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 		return nil, err
 	}
 	p.admin = admin.New(admin.Options{
-		Loop: p.loop, Registry: registry, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
+		Loop: p.loop, Table: table.Table, Registry: registry, Metrics: registry.Gatherer(), Ready: p.ready, Reload: p.reload,
 		Listen: p.bound(), Version: b.Version, Log: p.log,
 	})
 	return p, nil

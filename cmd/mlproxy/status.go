@@ -75,6 +75,7 @@ func (p page) write(s *admin.Status) {
 			p.route(name, s, row)
 		}
 	})
+	p.compared(s)
 	fmt.Fprintln(p.to)
 	p.table("POOL\tBALANCE\tENDPOINT\tFIT\tIN FLIGHT", func(row func(cells ...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
@@ -82,6 +83,22 @@ func (p page) write(s *admin.Status) {
 			for _, e := range s.Pools[name].Endpoints {
 				row(pool, balance, e.URL, fitness(e), strconv.FormatInt(e.InFlight, 10))
 				pool, balance = "", ""
+			}
+		}
+	})
+}
+
+// compared is a line for each shadow.
+func (p page) compared(s *admin.Status) {
+	if len(s.Compared) == 0 {
+		return
+	}
+	fmt.Fprintln(p.to)
+	p.table("SHADOW\tROUTE\tROWS\tANSWERS", func(row func(cells ...string)) {
+		for _, route := range slices.Sorted(maps.Keys(s.Compared)) {
+			for _, pool := range slices.Sorted(maps.Keys(s.Compared[route])) {
+				c := s.Compared[route][pool]
+				row(pool, route, strconv.FormatInt(c.Rows, 10), c.Verdict)
 			}
 		}
 	})

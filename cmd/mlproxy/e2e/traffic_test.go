@@ -21,10 +21,13 @@ const inferPath = "/v2/models/iris/infer"
 var setosa = string(modeltest.InferBody([][]float64{{5.1, 3.5, 1.4, 0.2}}))
 
 // infer is a request as it goes on the wire, with further field lines.
-func infer(lines ...string) string {
-	head := []string{"POST " + inferPath + " HTTP/1.1", "Host: models.example"}
-	head = append(append(head, lines...), fmt.Sprintf("Content-Length: %d", len(setosa)))
-	return strings.Join(head, "\r\n") + "\r\n\r\n" + setosa
+func infer(lines ...string) string { return inferOf(inferPath, setosa, lines...) }
+
+// inferOf is one to another model, or for other rows.
+func inferOf(path, body string, lines ...string) string {
+	head := []string{"POST " + path + " HTTP/1.1", "Host: models.example"}
+	head = append(append(head, lines...), fmt.Sprintf("Content-Length: %d", len(body)))
+	return strings.Join(head, "\r\n") + "\r\n\r\n" + body
 }
 
 // answer is what a client sees of one.
