@@ -329,6 +329,9 @@ func (v *conversation) endings() error {
 	if a, err := head.answer("HEAD"); err == nil && head.left == "" && n >= len(v.meant) && a.last {
 		v.answers, v.after, last, n = append(v.answers, a), "", true, n+1
 	}
+	if v.end == errShort {
+		v.after = withoutInterim(v.after)
+	}
 	_, refused := errors.AsType[malformed](v.end)
 	switch {
 	case v.after != "":
@@ -345,4 +348,16 @@ func (v *conversation) endings() error {
 		return fmt.Errorf("what is no request is answered with %d", v.answers[n-1].status)
 	}
 	return nil
+}
+
+// withoutInterim is what follows interim answers: a body that was asked for by 100 and never came is answered by nothing more.
+func withoutInterim(text string) string {
+	for {
+		m, in := &message{}, &input{left: text}
+		first, err := in.head(m)
+		if err != nil || m.statusLine(first) != nil || m.status >= 200 {
+			return text
+		}
+		text = in.left
+	}
 }
