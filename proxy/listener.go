@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,6 +15,13 @@ import (
 type listener struct {
 	net.Listener
 	server *Server
+	once   sync.Once
+}
+
+// Close closes the listener, once: the server underneath takes a second time for a fault.
+func (l *listener) Close() (err error) {
+	l.once.Do(func() { err = l.Listener.Close() })
+	return err
 }
 
 // Accept waits for the next connection that may be served. Running out of file descriptors is not the end: connections that only wait

@@ -52,9 +52,11 @@ type Server struct {
 	failures  hush  // of TLS handshakes
 	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
-	from  map[netip.Addr]int // how many of conns a client's network has
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	from      map[netip.Addr]int // how many of conns a client's network has
+	listeners []*listener
+	stopped   bool // by Shutdown
 }
 
 // New makes a server that accepts nothing until Serve.
@@ -81,7 +83,15 @@ func New(o Options) *Server {
 
 // Serve serves the connections of ln until Shutdown. Each listener has a Serve of its own.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.fast.Serve(&listener{Listener: ln, server: s})
+	l := &listener{Listener: ln, server: s}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, l)
+	late := s.stopped
+	s.mu.Unlock()
+	if late {
+		return l.Close()
+	}
+	return s.fast.Serve(l)
 }
 
 // Draining says whether answers end their connections, which comes before Shutdown: clients then go elsewhere by
@@ -92,6 +102,7 @@ func (s *Server) Draining(on bool) { s.draining.Store(on) }
 // says so by ctx's error. Connections that have waited for a request for as long as idle, since the call at the earliest, are closed.
 func (s *Server) Shutdown(ctx context.Context, idle time.Duration) error {
 	s.Draining(true)
+	s.closeListeners()
 	drained := s.opt.Watch.Now()
 	done := make(chan error, 1)
 	go func() { done <- s.fast.ShutdownWithContext(ctx) }()
@@ -107,6 +118,16 @@ func (s *Server) Shutdown(ctx context.Context, idle time.Duration) error {
 		case <-tick.C:
 			s.each(func(c *conn) { c.retire(drained, idle) })
 		}
+	}
+}
+
+// closeListeners closes them all, those included that the server underneath does not know yet, and those that are still to come.
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for _, l := range s.listeners {
+		_ = l.Close()
 	}
 }
 

@@ -223,6 +223,8 @@ func TestChunkedMalformed(t *testing.T) {
 	f("0\r\nA: b\rc\r\n\r\n")
 	f("0\r\nA: \x00\r\n\r\n")
 	f("0\r\nGET / HTTP/1.1\r\n\r\n")
+	f("0\r\n\rx") // not only when the line ends
+	f("0\r\nA: b\rc")
 }
 
 // What a sender adds to a body is bounded, however it is spread.

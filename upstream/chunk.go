@@ -151,7 +151,8 @@ func (b *Body) trailerLine(r *Reader) (end bool, err error) {
 		rest := r.Bytes()
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
-			if int64(len(rest))+b.extra > MaxChunkExtra {
+			bareCR := bytes.IndexByte(rest[:max(len(rest)-1, 0)], '\r') >= 0
+			if bareCR || int64(len(rest))+b.extra > MaxChunkExtra {
 				err = ErrChunk
 			}
 			return false, err
