@@ -183,6 +183,7 @@ type Route struct {
 	Name            string
 	Match           Match
 	Protocol        string // what the model servers speak; none = bodies are not looked into
+	Extract         Extract
 	Inspect         Inspect
 	Split           Weights    // nil when BlueGreen is set
 	BlueGreen       *BlueGreen // nil when Split is set
@@ -201,6 +202,35 @@ type Route struct {
 	Source
 	ShadowFrom Source // the same of Shadow
 	Base       Source // of the whole route beneath the layers
+}
+
+// Extract says what the monitors find where in the bodies, beyond what the protocol says.
+type Extract struct {
+	Request  ExtractRequest
+	Response ExtractResponse
+}
+
+// ExtractRequest is what is found in requests. Paths lead to the members of a JSON document; "" = there is none.
+type ExtractRequest struct {
+	Rows     string // path
+	Text     string // path
+	Image    string // path
+	Features []string
+	Missing  []string // as they are written in the documents; "" stands for null
+}
+
+// ExtractResponse is what is found in answers.
+type ExtractResponse struct {
+	Prediction    string   // path
+	Confidence    string   // path
+	Probabilities string   // path
+	MissingWhen   []string // conditions
+	Error         string   // path
+	RequestID     string   // path
+	Model         string   // path
+	Version       string   // path
+	Output        string
+	Scores        string // softmax | sigmoid | ""
 }
 
 // Inspect says what the monitors of inputs and outputs read.

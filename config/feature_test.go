@@ -53,6 +53,17 @@ func TestValuesOfFeatures(t *testing.T) {
 		x, y, z := c.Routes["x"], c.Routes["y"], c.Routes["z"]
 		return []any{x.Protocol, x.Inspect, y.Protocol, y.Inspect, z.Protocol, z.Inspect}
 	}, []any{"open_inference", Inspect{0.25, 64 << 10}, "openai", Inspect{1, 1 << 20}, "none", Inspect{0, 1 << 20}})
+	f("extract", func(c *Config) any { return c.Routes["x"].Extract }, Extract{
+		ExtractRequest{
+			Rows: "data.features", Text: "data.text", Image: "img", Features: []string{"age", "income"},
+			Missing: []string{"", "nan", "", "NA", "-999", "1.50"},
+		},
+		ExtractResponse{
+			Prediction: "result.#.label", Confidence: "result.#.score", Probabilities: "result.#.probs",
+			MissingWhen: []string{"result==null", "status=='no_match'"}, Error: "error.msg", RequestID: "trace.id", Model: `meta.a\.b`,
+			Version: "meta.model_version", Output: "y", Scores: "softmax",
+		},
+	})
 	f("compare", func(c *Config) any {
 		return []any{c.Routes["x"].Shadow["c"].Compare, c.Routes["x"].Shadow["c"].NoiseProbe}
 	}, []any{

@@ -119,7 +119,7 @@ func TestEveryKeyHasASentence(t *testing.T) {
 	})
 }
 
-var commentedOut = regexp.MustCompile(`(?m)^( *)# ([a-z_]+: )`)
+var commentedOut = regexp.MustCompile(`(?m)^( *)# ([a-z0-9_]+: )`)
 
 // The example shows every key that works, and its default where it has one. What few will want is commented out.
 func TestExampleShowsEveryKey(t *testing.T) {

@@ -106,8 +106,14 @@ var (
 	collector       = text("receiver", "http://127.0.0.1:4318", collectorPattern, receiver)
 	probePath       = text("path", "/v2/health/ready", `^/[^#\s]*$`, pathAndQuery)
 	mediaType       = text("media type", "application/json", mediaTypePattern, contentType)
+	documentPath    = text("path", "result.#.label", "", asItIs)
 	anything        = text("text", `"text"`, "", func(s string) (string, problem) { return s, problem{} })
 )
+
+// sentinel is a number or text that stands for a missing value; null is taken, though it always does.
+var sentinel = orNothing(kind[string]{
+	shape{name: "value", example: "-999", schema: jsonValue.schema}, jsonValue.read, jsonValue.show,
+})
 
 // nearby lets a key of Consul name only files within the folder of the config file: whoever may write keys may not try what else a
 // machine has.

@@ -34,30 +34,33 @@ type Message struct {
 	Cut         bool // the body is not all of it
 }
 
-// adapters makes them, by the name that routes.*.protocol has for them.
-var adapters = map[string]func(options func(dst any) error) (Adapter, error){}
+// plugs are the protocols by the name that routes.*.protocol has for them.
+var plugs = map[string]plug{}
 
-// register is called by the init function of each adapter's file.
-func register(name string, build func(options func(dst any) error) (Adapter, error)) {
-	adapters[name] = build
+type plug struct {
+	able  extent
+	build func(*Extract) Adapter // of what has no faults
 }
 
-// New makes the adapter of a protocol. Options decodes the protocol's own keys into dst, a pointer to a struct with yaml tags, and refuses
-// unknown ones; nil means that there are none.
-func New(name string, options func(dst any) error) (Adapter, error) {
-	build := adapters[name]
-	if build == nil {
+// register is called by the init function of each adapter's file.
+func register(name string, able extent, build func(*Extract) Adapter) {
+	plugs[name] = plug{able, build}
+}
+
+// New makes the adapter of a protocol. Nothing has to be said beyond its name: x may be nil. What is wrong with x are [ExtractFaults].
+func New(name string, x *Extract) (Adapter, error) {
+	p, known := plugs[name]
+	if !known {
 		return nil, fmt.Errorf("protocol is %q; write %s", name, strings.Join(Names(), " or "))
 	}
-	if options == nil {
-		options = func(any) error { return nil }
+	if x == nil {
+		x = new(Extract)
 	}
-	a, err := build(options)
-	if err != nil {
-		return nil, err
+	if faults := x.faults(name, p.able); len(faults) > 0 {
+		return nil, faults
 	}
-	return inflated(a), nil
+	return inflated(p.build(x)), nil
 }
 
 // Names are the protocols there are, in order.
-func Names() []string { return slices.Sorted(maps.Keys(adapters)) }
+func Names() []string { return slices.Sorted(maps.Keys(plugs)) }

@@ -89,19 +89,24 @@ func unhex(t testing.TB, s string) (b []byte) {
 
 func (g *golden) adapter(t testing.TB, protocol string) Adapter {
 	t.Helper()
-	a, err := New(protocol, decoder(g.options))
+	a, err := New(protocol, extraction(t, g.options))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-// decoder stands for the config's: it reads the protocol's own keys from JSON.
-func decoder(options string) func(any) error {
-	if options == "" {
+// extraction reads the route's extract section, written as JSON; an empty one is nil.
+func extraction(t testing.TB, section string) *Extract {
+	t.Helper()
+	if section == "" {
 		return nil
 	}
-	return func(dst any) error { return strictly(options, dst) }
+	x := new(Extract)
+	if err := strictly(section, x); err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 func TestGolden(t *testing.T) {

@@ -1,85 +1,41 @@
 package protocol
 
 import (
-	"fmt"
 	"unicode/utf8"
 )
 
-func init() { register("json", newGeneric) }
+func init() {
+	register("json", extractsPaths, func(x *Extract) Adapter { return newGeneric(x) })
+}
 
 // generic reads JSON by the paths that the config gives; without paths an array is taken for rows, and all else for one. Images, texts, CSV
 // and lines of JSON are read for what they are.
 type generic struct {
 	*extract
-	rows, text, image                    path // of a request
-	prediction, confidence, probs        path // of an answer, a value each row
-	failure, id, servedModel, servedName path // of an answer
-	missingWhen                          []condition
+	rows, text, image                       path // of a request
+	prediction, confidence, probs           path // of an answer, a value each row
+	failure, id, servedModel, servedVersion path // of an answer
+	missingWhen                             []condition
 }
 
-// genericOptions are the keys of json, which has those of other protocols too.
-type genericOptions struct {
-	Request struct {
-		Rows     string   `yaml:"rows"`
-		Text     string   `yaml:"text"`
-		Image    string   `yaml:"image_b64"`
-		Features []string `yaml:"features"`
-		Missing  []any    `yaml:"missing"`
-	} `yaml:"request"`
-	Response struct {
-		Prediction    string   `yaml:"prediction"`
-		Confidence    string   `yaml:"confidence"`
-		Probabilities string   `yaml:"probabilities"`
-		MissingWhen   []string `yaml:"missing_when"`
-		Error         string   `yaml:"error"`
-		RequestID     string   `yaml:"request_id"`
-		Version       string   `yaml:"version"`
-		Model         string   `yaml:"model"`
-		Scores        string   `yaml:"scores"`
-	} `yaml:"response"`
-}
-
-func newGeneric(options func(any) error) (Adapter, error) {
-	var o genericOptions
-	if err := options(&o); err != nil {
-		return nil, err
+// newGeneric compiles paths that are known to be right.
+func newGeneric(x *Extract) *generic {
+	path := func(s string) path {
+		p, _ := compile(s)
+		return p
 	}
-	x, err := newExtract(func(dst any) error {
-		common := dst.(*extractOptions)
-		common.Request.Features, common.Request.Missing, common.Response.Scores = o.Request.Features, o.Request.Missing, o.Response.Scores
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	q, r := &x.Request, &x.Response
+	a := &generic{
+		extract: newExtract(x),
+		rows:    path(q.Rows), text: path(q.Text), image: path(q.Image),
+		prediction: path(r.Prediction), confidence: path(r.Confidence), probs: path(r.Probabilities),
+		failure: path(r.Error), id: path(r.RequestID), servedModel: path(r.Model), servedVersion: path(r.Version),
 	}
-	a := &generic{extract: x}
-	for _, p := range []struct {
-		key, from string
-		to        *path
-	}{
-		{"request.rows", o.Request.Rows, &a.rows},
-		{"request.text", o.Request.Text, &a.text},
-		{"request.image_b64", o.Request.Image, &a.image},
-		{"response.prediction", o.Response.Prediction, &a.prediction},
-		{"response.confidence", o.Response.Confidence, &a.confidence},
-		{"response.probabilities", o.Response.Probabilities, &a.probs},
-		{"response.error", o.Response.Error, &a.failure},
-		{"response.request_id", o.Response.RequestID, &a.id},
-		{"response.version", o.Response.Version, &a.servedName},
-		{"response.model", o.Response.Model, &a.servedModel},
-	} {
-		if *p.to, err = compile(p.from); err != nil {
-			return nil, fmt.Errorf("%s is %q: %w", p.key, p.from, err)
-		}
-	}
-	for _, s := range o.Response.MissingWhen {
-		c, err := compileCondition(s)
-		if err != nil {
-			return nil, fmt.Errorf("response.missing_when has %q: %w", s, err)
-		}
+	for _, s := range r.MissingWhen {
+		c, _ := compileCondition(s)
 		a.missingWhen = append(a.missingWhen, c)
 	}
-	return a, nil
+	return a
 }
 
 func (a *generic) Request(m *Message, f *Facts) {
@@ -95,7 +51,7 @@ func (a *generic) Request(m *Message, f *Facts) {
 		a.asked(f, root)
 		return
 	}
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	if a.rows != nil {
 		a.tabulate(t, root)
 	}
@@ -113,7 +69,7 @@ func (a *generic) Request(m *Message, f *Facts) {
 
 // asked reads an array of rows, or one row. A row that the cut goes through is none.
 func (a *extract) asked(f *Facts, v value) {
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	switch {
 	case v.kind() == array:
 		t.all(v)
@@ -198,7 +154,7 @@ func (a *generic) Response(m *Message, f *Facts) {
 	if id := f.name(a.id.first(root)); id != "" {
 		f.ID = id
 	}
-	f.ServedModel, f.ServedVersion = f.name(a.servedModel.first(root)), f.name(a.servedName.first(root))
+	f.ServedModel, f.ServedVersion = f.name(a.servedModel.first(root)), f.name(a.servedVersion.first(root))
 	if why, missing := a.lacks(root); missing {
 		f.noOutputs(why)
 		return

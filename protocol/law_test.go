@@ -134,7 +134,7 @@ func FuzzAdapters(f *testing.F) {
 	options := map[string]string{"json": `{"request":{"rows":"data.#.x","text":"t"},"response":{"prediction":"r.#.label","missing_when":["r.#.s!=1"]}}`}
 	all := map[string]Adapter{}
 	for _, name := range Names() {
-		a, err := New(name, decoder(options[name]))
+		a, err := New(name, extraction(f, options[name]))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -3,10 +3,7 @@ package protocol
 import "bytes"
 
 func init() {
-	register("mlflow", func(options func(any) error) (Adapter, error) {
-		x, err := newExtract(options)
-		return &mlflow{extract: x}, err
-	})
+	register("mlflow", extractsValues, func(x *Extract) Adapter { return &mlflow{extract: newExtract(x)} })
 }
 
 // mlflow reads the /invocations of MLflow's scoring server.
@@ -25,7 +22,7 @@ func (a *mlflow) Request(m *Message, f *Facts) {
 	if root.kind() == absent {
 		return
 	}
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	switch {
 	case root.member("dataframe_split").kind() == object:
 		split := root.member("dataframe_split")
@@ -60,7 +57,7 @@ func (t *table) split(columns, rows value) {
 
 // words reads what agents and language models are asked, which MLflow passes straight through.
 func (a *mlflow) words(f *Facts, root value) {
-	t := f.table(nil, a.missing)
+	t := f.table(nil, &a.missing)
 	for _, name := range [...]string{"messages", "prompt", "input"} {
 		v := root.member(name)
 		if v.kind() == array && name != "messages" && v.element(0).isString() {
@@ -96,7 +93,7 @@ func (t *table) said(v value) {
 
 // csv reads a table with a line of names. The last row of a table that is cut does not count.
 func (a *extract) csv(f *Facts, body []byte, cut bool) {
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	if cut {
 		body = body[:bytes.LastIndexByte(body, '\n')+1]
 	}
@@ -128,7 +125,8 @@ func (t *table) field(c *cells) {
 	}
 	switch s := c.value; {
 	case !c.quoted && number(s):
-		t.number(slot, parseNumber(s), t.sentinel(s))
+		x := parseNumber(s)
+		t.number(slot, x, t.missing.hasNumber(x))
 	case len(s) == 0 && (slot == unnamed || t.present[slot].strings == 0):
 		t.number(slot, 0, true)
 	case c.quoted && bytes.Contains(s, []byte(`""`)):

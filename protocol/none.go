@@ -1,7 +1,7 @@
 package protocol
 
 func init() {
-	register("none", func(options func(any) error) (Adapter, error) { return none{}, options(&struct{}{}) })
+	register("none", extractsNothing, func(*Extract) Adapter { return none{} })
 }
 
 // none looks into nothing.

@@ -7,10 +7,7 @@ import (
 )
 
 func init() {
-	register("open_inference", func(options func(any) error) (Adapter, error) {
-		x, err := newExtract(options)
-		return &openInference{extract: x}, err
-	})
+	register("open_inference", extractsValues, func(x *Extract) Adapter { return &openInference{extract: newExtract(x)} })
 }
 
 // openInference reads the Open Inference Protocol (KServe V2) with the extensions of Triton: binary tensors, classification, generate.
@@ -55,7 +52,7 @@ func (a *openInference) Request(m *Message, f *Facts) {
 		return
 	}
 	if len(json) == 0 {
-		t := f.table(nil, a.missing)
+		t := f.table(nil, &a.missing)
 		t.begin()
 		t.blob(rest)
 		t.finish(false)
@@ -78,7 +75,7 @@ func (a *openInference) Request(m *Message, f *Facts) {
 
 // words reads what the generate extension is asked: a string, or several.
 func (a *openInference) words(f *Facts, v value) {
-	t := f.table(nil, a.missing)
+	t := f.table(nil, &a.missing)
 	if v.kind() == array {
 		t.all(v)
 		return
@@ -97,7 +94,7 @@ func (a *openInference) tensors(f *Facts, all []tensor) {
 			rows = 1
 		}
 	}
-	t := f.table(nil, a.missing)
+	t := f.table(nil, &a.missing)
 	for i := range all {
 		t.tensor(&all[i], rows)
 	}
@@ -140,22 +137,12 @@ func (t *table) element(slot int, e element, base64 bool) {
 	case e.isText:
 		t.text(slot, e.s, false)
 	case e.kind() == absent:
-		t.number(slot, e.x, math.IsNaN(e.x) || t.sentinels(e.x))
+		t.number(slot, e.x, math.IsNaN(e.x) || t.missing.hasNumber(e.x))
 	case base64 && e.isString():
 		t.text(slot, e.text(), true)
 	default:
 		t.cell(slot, e.value)
 	}
-}
-
-// sentinels says that a number which is not written is one of those that stand for a missing one.
-func (t *table) sentinels(x float64) bool {
-	for _, m := range t.missing {
-		if number([]byte(m)) && parseNumber([]byte(m)) == x {
-			return true
-		}
-	}
-	return false
 }
 
 func (a *openInference) Response(m *Message, f *Facts) {

@@ -6,7 +6,7 @@ import (
 )
 
 func init() {
-	register("openai", func(options func(any) error) (Adapter, error) { return openai{}, options(&struct{}{}) })
+	register("openai", extractsNothing, func(*Extract) Adapter { return openai{} })
 }
 
 // openai reads what language models speak: chat, completions and embeddings as OpenAI, vLLM, SGLang, llama.cpp and TGI write them, and the

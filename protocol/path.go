@@ -28,7 +28,7 @@ func compile(s string) (p path, err error) {
 		switch {
 		case i == len(s) || s[i] == '.':
 			if name.Len() == 0 {
-				return nil, errors.New("a name is missing before or after a dot; write a path such as result.#.label")
+				return nil, errors.New("a name is missing before or after a dot")
 			}
 			p = append(p, stepOf(name.String(), literal))
 			if i == len(s) {
@@ -38,12 +38,12 @@ func compile(s string) (p path, err error) {
 			literal = false
 		case s[i] == '\\':
 			if i++; i == len(s) || !strings.ContainsRune(`.#\`, rune(s[i])) {
-				return nil, errors.New(`a backslash may stand before a dot, a # or a backslash; write \\ for one of its own`)
+				return nil, errors.New(`a backslash stands before what is no dot, no # and no backslash`)
 			}
 			literal = true
 			name.WriteByte(s[i])
 		case strings.IndexByte("|@*?()[]", s[i]) >= 0:
-			return nil, errors.New("only names, places and # are known; " + strconv.Quote(s[i:i+1]) + " is not")
+			return nil, errors.New(strconv.Quote(s[i:i+1]) + " has no place in a path")
 		default:
 			name.WriteByte(s[i])
 		}
@@ -127,7 +127,7 @@ func compileCondition(s string) (c condition, err error) {
 		at, c.unequal = other, true
 	}
 	if at <= 0 {
-		return c, errors.New(`write a path, == or !=, and null, a number, true, false or 'a string', such as status=='no_match'`)
+		return c, errors.New("it compares nothing")
 	}
 	if c.path, err = compile(strings.TrimSpace(s[:at])); err != nil {
 		return c, err
@@ -138,7 +138,7 @@ func compileCondition(s string) (c condition, err error) {
 		return c, nil
 	}
 	if b := []byte(c.literal); !number(b) && !word(b) {
-		return c, errors.New("what it is compared with is no null, number, true, false or 'string in quotes': " + c.literal)
+		return c, errors.New(strconv.Quote(c.literal) + " is no null, number, true, false or text in quotes")
 	}
 	return c, nil
 }

@@ -49,12 +49,12 @@ func TestPathIsRefused(t *testing.T) {
 	f(".", "a name is missing")
 	f("a.", "a name is missing")
 	f("a..b", "a name is missing")
-	f(`a\b`, "a backslash may stand")
-	f(`a\`, "a backslash may stand")
-	f("a.#(b==1)", `"(" is not`)
-	f("a|b", `"|" is not`)
-	f("a.*", `"*" is not`)
-	f("@reverse", `"@" is not`)
+	f(`a\b`, "a backslash stands")
+	f(`a\`, "a backslash stands")
+	f("a.#(b==1)", `"(" has no place`)
+	f("a|b", `"|" has no place`)
+	f("a.*", `"*" has no place`)
+	f("@reverse", `"@" has no place`)
 }
 
 func TestConditions(t *testing.T) {
@@ -95,16 +95,18 @@ func TestConditions(t *testing.T) {
 func TestOptionsAreRefused(t *testing.T) {
 	f := func(protocol, options, says string) {
 		t.Helper()
-		if _, err := New(protocol, decoder(options)); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := New(protocol, extraction(t, options)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v; want %q", options, err, says)
 		}
 	}
-	f("json", `{"request":{"rows":"a..b"}}`, `request.rows is "a..b": a name is missing`)
-	f("json", `{"response":{"missing_when":["x"]}}`, `response.missing_when has "x": write a path`)
-	f("json", `{"response":{"predicton":"x"}}`, "predicton")
-	f("json", `{"request":{"missing":[[1]]}}`, "request.missing has [1]; write strings and numbers")
-	f("mlflow", `{"response":{"scores":"soft"}}`, `response.scores is "soft"`)
-	f("mlflow", `{"request":{"rows":"x"}}`, "rows")
-	f("openai", `{"request":{}}`, "request")
-	f("none", `{"x":1}`, "x")
+	f("json", `{"request":{"rows":"a..b"}}`, `request.rows is "a..b": a name is missing before or after a dot; write names`)
+	f("json", `{"request":{"rows":"a|b"}}`, `request.rows is "a|b": "|" has no place in a path; write names`)
+	f("json", `{"response":{"missing_when":["a==1","x"]}}`, `response.missing_when[1] is "x": it compares nothing; write a path`)
+	f("json", `{"request":{"text":"."},"response":{"scores":"soft"}}`, "request.text is \".\": a name is missing before or after a dot; "+pathRemedy+
+		"\nresponse.scores is \"soft\": it is no function of scores; write softmax or sigmoid, or leave it out")
+	f("mlflow", `{"response":{"scores":"soft"}}`, "response.scores is \"soft\"")
+	f("mlflow", `{"request":{"rows":"x"}}`, "request.rows is a place, and protocol mlflow knows its own; remove it, or write protocol: json")
+	f("mlflow", `{"response":{"missing_when":["x==1"]}}`, "response.missing_when is a place")
+	f("openai", `{"request":{"missing":["NA"]}}`, "request.missing is nothing that protocol openai needs to be told; remove it")
+	f("none", `{"response":{"scores":"softmax"}}`, "response.scores is nothing that protocol none needs to be told; remove it")
 }

@@ -14,7 +14,7 @@ func (a *extract) raw(f *Facts, m *Message, body []byte) bool {
 	case strings.EqualFold(kind, "application/x-ndjson"), strings.EqualFold(kind, "application/jsonl"):
 		a.lines(f, body, m.Cut)
 	case !likeJSON(body) && !strings.EqualFold(kind, "application/json"):
-		t := f.table(nil, a.missing)
+		t := f.table(nil, &a.missing)
 		t.begin()
 		t.blob(body)
 		t.finish(false)
@@ -26,7 +26,7 @@ func (a *extract) raw(f *Facts, m *Message, body []byte) bool {
 
 // lines reads a row from every line of JSON. The last line of a body that is cut does not count.
 func (a *extract) lines(f *Facts, body []byte, cut bool) {
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	eachLine(f, body, cut, func(v value) { t.row(v) })
 	t.end(a.features)
 }

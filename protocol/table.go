@@ -3,7 +3,6 @@ package protocol
 import (
 	"bytes"
 	"math"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -12,7 +11,7 @@ import (
 type table struct {
 	f       *Facts
 	columns *columns // of the route; nil where rows have no names
-	missing []string // sentinels, as written
+	missing *sentinels
 	past    []column // what the columns were before
 	rows    int      // how many rows that was learned from
 
@@ -32,7 +31,7 @@ type table struct {
 const unnamed = -1
 
 // table begins to read a request.
-func (f *Facts) table(c *columns, missing []string) *table {
+func (f *Facts) table(c *columns, missing *sentinels) *table {
 	t := &f.room.table
 	*t = table{f: f, columns: c, missing: missing, past: t.past, masks: t.masks[:0], gaps: t.gaps[:0]}
 	if c != nil {
@@ -169,7 +168,8 @@ func (t *table) cell(slot int, v value) {
 	case plainString, escapedString:
 		t.text(slot, v.text(), false)
 	case numeral:
-		t.number(slot, parseNumber(v.raw()), t.sentinel(v.raw()))
+		x := parseNumber(v.raw())
+		t.number(slot, x, t.missing.hasNumber(x))
 	case infinite:
 		t.number(slot, math.Inf(1), false)
 	case null, notNumber:
@@ -208,7 +208,7 @@ func (t *table) text(slot int, s []byte, blob bool) {
 		return
 	}
 	t.worded = true
-	if len(s) == 0 || t.sentinel(s) || t.noNumber(slot, s) {
+	if len(s) == 0 || t.missing.has(s) || t.noNumber(slot, s) {
 		t.count(slot, true)
 		return
 	}
@@ -235,11 +235,6 @@ func (t *table) count(slot int, missing bool) {
 	if missing {
 		t.f.Features[slot].Missing++
 	}
-}
-
-// sentinel says that a value is one of those that stand for a missing one.
-func (t *table) sentinel(s []byte) bool {
-	return slices.ContainsFunc(t.missing, func(m string) bool { return string(s) == m })
 }
 
 // noNumber says that a string stands for a missing number: it may, unless the column is one of text.

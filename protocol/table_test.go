@@ -19,7 +19,7 @@ func asking(t *testing.T, a Adapter, bodies ...string) *Facts {
 
 func tfs(t *testing.T, options string) Adapter {
 	t.Helper()
-	a, err := New("tf_serving", decoder(options))
+	a, err := New("tf_serving", extraction(t, options))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,7 @@
 package protocol
 
 func init() {
-	register("tf_serving", func(options func(any) error) (Adapter, error) {
-		x, err := newExtract(options)
-		return &tfServing{extract: x}, err
-	})
+	register("tf_serving", extractsValues, func(x *Extract) Adapter { return &tfServing{extract: newExtract(x)} })
 }
 
 // tfServing reads the REST API of TensorFlow Serving, and KServe's V1 protocol, which is much alike.
@@ -44,20 +41,20 @@ func (a *tfServing) Request(m *Message, f *Facts) {
 func (a *tfServing) rows(f *Facts, v value) {
 	switch v.kind() {
 	case array:
-		t := f.table(&a.columns, a.missing)
+		t := f.table(&a.columns, &a.missing)
 		t.all(v)
 		t.end(a.features)
 	case object:
 		a.inputs(f, v)
 	default: // one value, of one row
-		t := f.table(nil, a.missing)
+		t := f.table(nil, &a.missing)
 		t.row(v)
 	}
 }
 
 // inputs reads {"a": [1, 2], "b": ["x", "y"]}. Columns of unequal length are no batch that a model server would take.
 func (a *extract) inputs(f *Facts, v value) {
-	t := f.table(nil, a.missing)
+	t := f.table(nil, &a.missing)
 	n := -1
 	for name, column := range v.members {
 		if column.kind() != array { // the value of one row

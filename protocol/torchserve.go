@@ -7,10 +7,7 @@ import (
 )
 
 func init() {
-	register("torchserve", func(options func(any) error) (Adapter, error) {
-		x, err := newExtract(options)
-		return &torchServe{extract: x}, err
-	})
+	register("torchserve", extractsValues, func(x *Extract) Adapter { return &torchServe{extract: newExtract(x)} })
 }
 
 // torchServe reads TorchServe's inference API, whose bodies are what a handler makes of them.
@@ -47,13 +44,13 @@ func (a *torchServe) body(f *Facts, m *Message, body []byte) {
 	}
 	for _, name := range [...]string{"instances", "data", "inputs"} {
 		if v := root.member(name); v.kind() == array {
-			t := f.table(&a.columns, a.missing)
+			t := f.table(&a.columns, &a.missing)
 			t.all(v)
 			t.end(a.features)
 			return
 		}
 	}
-	t := f.table(&a.columns, a.missing)
+	t := f.table(&a.columns, &a.missing)
 	t.row(root)
 	t.end(a.features)
 }
@@ -121,7 +118,7 @@ func (a *torchServe) parts(f *Facts, m *Message, body []byte) {
 }
 
 func (a *torchServe) part(f *Facts, content []byte) {
-	t := f.table(nil, a.missing)
+	t := f.table(nil, &a.missing)
 	t.begin()
 	t.blob(content)
 	t.finish(false)

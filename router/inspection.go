@@ -1,9 +1,11 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 
 	"mlproxy/config"
@@ -19,11 +21,13 @@ type Inspection struct {
 
 // newInspection is nil when the route's bodies are not looked into.
 func newInspection(cfg *config.Route) (*Inspection, error) {
-	if cfg.Protocol == "" || cfg.Protocol == "none" || cfg.Inspect.Sample == 0 {
+	if cfg.Protocol == "" {
 		return nil, nil
 	}
-	adapter, err := protocol.New(cfg.Protocol, nil)
-	if err != nil {
+	adapter, err := protocol.New(cfg.Protocol, &protocol.Extract{
+		Request: protocol.ExtractRequest(cfg.Extract.Request), Response: protocol.ExtractResponse(cfg.Extract.Response),
+	})
+	if err != nil || cfg.Protocol == "none" || cfg.Inspect.Sample == 0 {
 		return nil, err
 	}
 	return &Inspection{Adapter: adapter, MaxBody: cfg.Inspect.MaxBody, Share: cfg.Inspect.Sample}, nil
@@ -37,13 +41,36 @@ func (i *Inspection) Sample() bool { return rand.Float64() < i.Share }
 func bindInspections(cfg *config.Config, routes []*Route) (faults config.Faults) {
 	for _, r := range routes {
 		var err error
-		if r.Inspection, err = newInspection(r.Config); err != nil {
+		r.Inspection, err = newInspection(r.Config)
+		if wrong := protocol.ExtractFaults(nil); errors.As(err, &wrong) {
+			faults = append(faults, extractFaults(cfg, r.Name, wrong)...)
+		} else if err != nil {
 			at := "routes." + r.Name + ".protocol"
 			faults = append(faults, cfg.Fault(at, fmt.Sprintf("%s is %s, which cannot be read: %v", at, r.Config.Protocol, err),
 				"write none, or another protocol"))
 		}
 	}
 	return faults
+}
+
+func extractFaults(cfg *config.Config, route string, wrong protocol.ExtractFaults) (faults config.Faults) {
+	for _, w := range wrong {
+		at := "routes." + route + ".extract." + w.Key
+		faults = append(faults, cfg.Fault(at, at+" "+w.Problem, w.Remedy))
+	}
+	return faults
+}
+
+// keepAdapter goes on with the adapter of the table before, and with what it learned, if bodies are still read in the same way.
+func (r *Route) keepAdapter(before *Table) {
+	if before == nil || r.Inspection == nil {
+		return
+	}
+	for _, old := range before.routes {
+		if old.Name == r.Name && old.Inspection != nil && old.Config.Protocol == r.Config.Protocol && reflect.DeepEqual(old.Config.Extract, r.Config.Extract) {
+			r.Inspection.Adapter = old.Inspection.Adapter
+		}
+	}
 }
 
 // inspected are the versions whose exchanges are looked into.

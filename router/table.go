@@ -77,8 +77,10 @@ func (t *Table) bind(e *Estate) {
 		}
 		return copies[name]
 	}
+	before := e.inForce.Load()
 	for _, r := range t.routes {
 		r.bind(e, live)
+		r.keepAdapter(before)
 		for _, name := range slices.Sorted(maps.Keys(r.Config.Shadow)) {
 			r.Shadows = append(r.Shadows, newShadow(r, copied, name, e))
 		}
