@@ -111,13 +111,18 @@ func (r *rig) sameInOnePiece(stream string, v *conversation) error {
 	return nil
 }
 
+// brief says what reached the model server and what was answered. Of two faults in a head either may be named.
 func (v *conversation) brief() string {
 	var b strings.Builder
 	for _, m := range v.heard {
 		fmt.Fprintf(&b, "%s %s %q, ", m.method, m.target, m.body)
 	}
 	for _, a := range v.answers {
-		fmt.Fprintf(&b, "%d ", a.status)
+		if len(a.values("X-Heard")) == 0 && a.status >= 400 {
+			b.WriteString("refused ")
+		} else {
+			fmt.Fprintf(&b, "%d ", a.status)
+		}
 	}
 	return b.String()
 }
