@@ -14,7 +14,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load demo-fleet chaos soak clean clean-tools fmt setup vet race alloc fuzz always
+.PHONY: help run build test lint load bench bench-save demo-fleet chaos soak clean clean-tools fmt setup vet race alloc fuzz always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ fmt: .bin/gofumpt ## format all Go files as `make lint` wants them
 
 load: ## drive the running demo: make load RATE=500 DURATION=10s
 	@go run ./bench/load -rate $(RATE) -duration $(DURATION)
+
+bench: build ## what an exchange costs mlproxy, nginx and HAProxy: make bench BENCH="-cases small -rounds 7"
+	@go run ./bench/compare -mlproxy bin/mlproxy $(BENCH)
+
+bench-save: build ## the same for every case, kept in bench/results with a description of the machine
+	@mkdir -p bench/results
+	@go run ./bench/compare -mlproxy bin/mlproxy -cases all $(BENCH) -save bench/results/$(VERSION).json
 
 demo-fleet: build .bin/consul ## three proxies and a Consul: switches by a key under load, and how long they took: make demo-fleet SWITCHES=20 RATE=500
 	@go run ./bench/fleet -mlproxy bin/mlproxy -switches $(SWITCHES) -rate $(RATE)

@@ -12,7 +12,7 @@ import (
 
 // floors: a room may import rooms of lower floors only, and of these only what arrows says. Floor 0 serves tests and the demo.
 const floors = `
-6  cmd/mlproxy bench/load bench/chaos bench/fleet
+6  cmd/mlproxy bench/load bench/chaos bench/fleet bench/compare
 5  proxy admin
 4  shadow control
 3  router rollout journal
@@ -28,6 +28,7 @@ cmd/mlproxy : *
 bench/load  : admin
 bench/chaos : modeltest
 bench/fleet : modeltest source/consultest
+bench/compare :
 admin       : control rollout router monitor journal shadow config
 proxy       : router shadow monitor protocol upstream trust
 control     : config router source
@@ -69,7 +70,7 @@ github.com/molecule-man/go-brrr         : protocol
 golang.org/x/sys                        : proxy upstream cmd/mlproxy
 github.com/alecthomas/kong              : cmd/mlproxy
 github.com/tsenart/vegeta/v12           : bench/load bench/chaos bench/fleet
-net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos bench/fleet
+net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos bench/fleet bench/compare
 github.com/google/go-cmp                : tests
 github.com/santhosh-tekuri/jsonschema/v6 : tests
 go.uber.org/goleak                      : tests
