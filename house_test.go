@@ -45,7 +45,7 @@ drift       :
 protocol    :
 health      :
 modeltest   :
-source/consultest :
+source/consultest : modeltest
 `
 
 // doors: thing outside (with all below its path) : the rooms that may import it. What is outside the standard library and not in

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/control"
+	"mlproxy/modeltest"
 )
 
 func newClient(t *testing.T, address, token string) *Client {
@@ -56,12 +56,12 @@ func TestClient(t *testing.T) {
 }
 
 func TestClientOfSomethingElse(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, _, give, err := modeltest.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = ln.Close()
-	if _, err := newClient(t, ln.Addr().String(), "").Status(t.Context()); !errors.Is(err, ErrUnreachable) {
+	defer give()
+	if _, err := newClient(t, address, "").Status(t.Context()); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody: %v", err)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())

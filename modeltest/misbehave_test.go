@@ -221,7 +221,12 @@ func closeWhenIdle(t *testing.T, s *Server) {
 }
 
 func TestRestartOnTheSamePort(t *testing.T) {
-	s := start(t, Options{})
+	ports, give, err := Hold(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer give()
+	s := start(t, Options{Addr: "127.0.0.1:" + ports[0]})
 	s.Close()
 	if _, _, err := do(t, "GET", s.URL+"/v2/health/ready", "", nil); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Fatalf("closed server: %v", err)

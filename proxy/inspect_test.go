@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"mlproxy/config"
+	"mlproxy/modeltest"
 	"mlproxy/monitor"
 )
 
@@ -248,12 +248,12 @@ func TestInspectionGivesWay(t *testing.T) {
 			}
 		}
 	}
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, _, give, err := modeltest.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = gone.Close()
-	f("no_answer", gone.Addr().String(), 0)
+	defer give()
+	f("no_answer", gone, 0)
 	f("overload", serveModel(t, func(w http.ResponseWriter, _ []byte) { _, _ = io.WriteString(w, "{}") }), 1)
 	http.DefaultClient.CloseIdleConnections()
 }

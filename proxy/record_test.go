@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mlproxy/config"
+	"mlproxy/modeltest"
 	"mlproxy/monitor"
 	"mlproxy/router"
 )
@@ -35,14 +36,18 @@ func TestRecords(t *testing.T) {
 		}
 		fmt.Fprint(w, "hello")
 	}))
-	front, dead := listen(t), listen(t)
-	_ = dead.Close()
+	front := listen(t)
+	dead, _, give, err := modeltest.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer give()
 	cfg := plainConfig(model.Addr().String(), &config.Route{Split: config.Weights{"stable": 1}, ForceHeader: "x-pool", BodyIdleTimeout: time.Second})
 	cfg.Routes["doomed"] = &config.Route{
 		Name: "doomed", Match: config.Match{Path: "/doomed"}, Split: config.Weights{"canary": 1}, Timeout: time.Second, BodyIdleTimeout: time.Second,
 		Sticky: []config.KeySource{{Kind: "client_ip"}}, Retry: config.Retry{Attempts: 2, On: []string{"connect"}, MinPerSecond: 100},
 	}
-	cfg.Pools["canary"].Endpoints[0].URL = "http://" + dead.Addr().String()
+	cfg.Pools["canary"].Endpoints[0].URL = "http://" + dead
 	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	records := make(kept, 1)
 	startProxy(t, cfg, front, func(o *Options) { o.Access = records })
@@ -58,7 +63,7 @@ func TestRecords(t *testing.T) {
 		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
 			t.Fatal(err)
 		}
-		want = strings.NewReplacer("MODEL", "http://"+model.Addr().String(), "DEAD", "http://"+dead.Addr().String()).Replace(want)
+		want = strings.NewReplacer("MODEL", "http://"+model.Addr().String(), "DEAD", "http://"+dead).Replace(want)
 		if got := <-records; got != want {
 			t.Errorf("%q\n got %s\nwant %s", request, got, want)
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mlproxy/config"
+	"mlproxy/modeltest"
 	"mlproxy/monitor"
 	"mlproxy/router"
 )
@@ -188,12 +189,12 @@ func readRequest(in *bufio.Reader) error {
 // absent is an address at which nobody listens.
 func absent(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, _, give, err := modeltest.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(give)
+	return address
 }
 
 // quiet waits, for at most ten seconds, until no copy is with the shadow.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mlproxy/modeltest"
 )
 
 // server is a model server in the test's hands: it hands over each connection made to it.
@@ -303,9 +305,12 @@ func TestFreshOneWhenTheKeptFillTheBound(t *testing.T) {
 // refused is an address at which nobody listens.
 func refused(t testing.TB) string {
 	t.Helper()
-	ln := listen(t)
-	defer ln.Close()
-	return "http://" + ln.Addr().String()
+	address, _, give, err := modeltest.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(give)
+	return "http://" + address
 }
 
 func TestConnectFails(t *testing.T) {

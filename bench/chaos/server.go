@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -81,11 +80,28 @@ func modelServer(name string) (*http.Server, error) {
 // server is a model server as we see it: a place, and the process that serves there, if any.
 type server struct {
 	name, addr string
+	give       func() // gives the place back
 	process    *process
 	alive      io.Closer // its standard input
 }
 
 var listening = regexp.MustCompile(`^listening$`)
+
+// newServer has a place to listen at again and again, which nobody else gets until leave: neither a connection that is made while the server is down,
+// nor another server.
+func newServer(name string) (*server, error) {
+	ports, give, err := modeltest.Hold(1)
+	if err != nil {
+		return nil, err
+	}
+	return &server{name: name, addr: net.JoinHostPort("127.0.0.1", ports[0]), give: give}, nil
+}
+
+// leave is kill, for good.
+func (s *server) leave() {
+	_ = s.kill()
+	s.give()
+}
 
 // start returns when the server listens.
 func (s *server) start(ctx context.Context) error {
@@ -166,18 +182,4 @@ func call(ctx context.Context, method, url string, body io.Reader) (status int, 
 	defer answer.Body.Close()
 	content, err := io.ReadAll(answer.Body)
 	return answer.StatusCode, string(content), err
-}
-
-// freeAddr is a loopback address to listen on again and again. Its port is below those that connections are made from: one of
-// these could take the place of a server that is down, or even, when the server is asked for just then, connect to itself.
-func freeAddr() (string, error) {
-	const tries, lowest, ports = 100, 20000, 10000
-	var err error
-	for range tries {
-		var ln net.Listener
-		if ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(ports))); err == nil {
-			return ln.Addr().String(), ln.Close()
-		}
-	}
-	return "", err
 }

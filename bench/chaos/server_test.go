@@ -12,15 +12,14 @@ import (
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	addr, err := freeAddr()
+	s, err := newServer("stable-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{name: "stable-1", addr: addr}
+	t.Cleanup(s.leave)
 	if err := s.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.kill() })
 	return s
 }
 

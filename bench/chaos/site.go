@@ -64,12 +64,12 @@ func open(ctx context.Context, o *options, scene *scenario, limit time.Duration)
 }
 
 func (s *site) addServer(ctx context.Context, name string) error {
-	addr, err := freeAddr()
+	added, err := newServer(name)
 	if err != nil {
 		return err
 	}
-	s.servers = append(s.servers, &server{name: name, addr: addr})
-	return s.servers[len(s.servers)-1].start(ctx)
+	s.servers = append(s.servers, added)
+	return added.start(ctx)
 }
 
 var serving = regexp.MustCompile(`msg=serving data=(\S+) admin=(\S+)`)
@@ -163,7 +163,7 @@ func (s *site) close() (log []string, err error) {
 		log, _ = s.proxy.log()
 	}
 	for _, server := range s.servers {
-		_ = server.kill()
+		server.leave()
 	}
 	if s.relay != nil {
 		s.relay.close()

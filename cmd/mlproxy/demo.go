@@ -34,6 +34,7 @@ func (c *demoCmd) Run(t *terminal) error {
 
 // show starts model servers, Consul if it is wanted, proxy and traffic, in that order, and ends them in the other until nothing is left of them.
 func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error {
+	defer place.given.close()
 	servers, err := startDemoModels()
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (c *demoCmd) show(ctx context.Context, t *terminal, place *demoPlace) error
 	if err := os.WriteFile(place.Config, demoConfig(place, servers), 0o600); err != nil {
 		return err
 	}
-	proxy, err := newProgram(place.Config, t.Err, &inheritance{})
+	proxy, err := newProgram(place.Config, t.Err, place.given)
 	if err != nil {
 		return err
 	}
@@ -93,6 +94,8 @@ type demoPlace struct {
 	Config string      // the file
 	Binary string      // mlproxy, as it was called: the same works in another terminal in the same folder
 	Consul *demoConsul // nil without
+
+	given *inheritance // the sockets at Listen and Admin, for the proxy: nobody else can get them while all else starts
 }
 
 // also is what else there is to stop.
@@ -111,26 +114,38 @@ func (c *demoCmd) place(t *terminal) (*demoPlace, error) {
 	if c.Every <= 0 {
 		return nil, usage(fmt.Errorf("--every %v: a time such as 10s is needed", c.Every))
 	}
-	place := &demoPlace{Binary: os.Args[0]}
+	place := &demoPlace{Binary: os.Args[0], given: &inheritance{giver: "the demo"}}
 	var err error
-	if place.Listen, err = freeAddress(t, "--listen", c.Listen); err != nil {
+	if place.Listen, err = place.take(t, dataSocket, "--listen", c.Listen); err != nil {
 		return nil, err
 	}
-	if place.Admin, err = freeAddress(t, "--admin", c.Admin); err != nil {
+	if place.Admin, err = place.take(t, adminSocket, "--admin", c.Admin); err != nil {
+		place.given.close()
 		return nil, err
 	}
 	return place, nil
 }
 
-// freeAddress is the wanted address, or one with a free port when somebody else has it. Only loopback will do: the demo has
-// no locks on its doors.
-func freeAddress(t *terminal, flag, wanted string) (string, error) {
+// take binds a socket of that kind and returns its address.
+func (p *demoPlace) take(t *terminal, kind, flag, wanted string) (string, error) {
+	ln, err := listenNear(t, flag, wanted)
+	if err != nil {
+		return "", err
+	}
+	address := ln.Addr().String()
+	p.given.sockets = append(p.given.sockets, &socket{ln: ln, name: kind, of: address})
+	return address, nil
+}
+
+// listenNear listens at the wanted address, or at a free port of its host when somebody else has it. Only loopback will do: the demo
+// has no locks on its doors.
+func listenNear(t *terminal, flag, wanted string) (*net.TCPListener, error) {
 	host, _, err := net.SplitHostPort(wanted)
 	if err != nil {
-		return "", usage(fmt.Errorf("%s %q: %w; write host:port, such as 127.0.0.1:8080", flag, wanted, err))
+		return nil, usage(fmt.Errorf("%s %q: %w; write host:port, such as 127.0.0.1:8080", flag, wanted, err))
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", usage(fmt.Errorf("%s %q: the demo stays on this machine; use 127.0.0.1:port", flag, wanted))
+		return nil, usage(fmt.Errorf("%s %q: the demo stays on this machine; use 127.0.0.1:port", flag, wanted))
 	}
 	ln, err := net.Listen("tcp", wanted)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -140,8 +155,7 @@ func freeAddress(t *terminal, flag, wanted string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s %q: %w; choose another address", flag, wanted, err)
+		return nil, fmt.Errorf("%s %q: %w; choose another address", flag, wanted, err)
 	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
+	return ln.(*net.TCPListener), nil
 }

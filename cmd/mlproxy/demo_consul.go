@@ -13,11 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"mlproxy/modeltest"
 	"mlproxy/source"
 )
 
@@ -43,6 +43,9 @@ type demoConsul struct {
 	process *exec.Cmd
 	ended   chan struct{} // closed when the process is over
 	leave   func()        // takes the model servers out of the catalogue, and returns when that is done
+
+	ports []string // for HTTP, server and gossip; ours until give
+	give  func()
 }
 
 // startDemoConsul runs an agent that has the digits' model servers in its catalogue. Its log goes to the folder.
@@ -52,6 +55,10 @@ func startDemoConsul(ctx context.Context, folder string, servers demoModels) (*d
 		return nil, err
 	}
 	d := &demoConsul{Binary: binary, leave: func() {}}
+	if d.ports, d.give, err = modeltest.Hold(3); err != nil {
+		return nil, err
+	}
+	d.Address = net.JoinHostPort("127.0.0.1", d.ports[0])
 	if err := d.launch(ctx, filepath.Join(folder, "consul.log")); err != nil {
 		return nil, err
 	}
@@ -81,35 +88,32 @@ func findConsul() (string, error) {
 }
 
 // launch starts the agent, and returns when it leads, so that keys can be written.
-func (d *demoConsul) launch(ctx context.Context, log string) (err error) {
-	for range 3 { // somebody may take a port between our look at it and Consul's
-		if err = d.start(log); err == nil {
-			if err = await(ctx, d, "/v1/status/leader", func(leader string) bool { return leader != "" }); err == nil {
-				return nil
-			}
-			d.Close()
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+func (d *demoConsul) launch(ctx context.Context, log string) error {
+	err := d.start(log)
+	if err != nil {
+		d.give()
+		return err
+	}
+	err = await(ctx, d, "/v1/status/leader", func(leader string) bool { return leader != "" })
+	if err == nil {
+		return nil
+	}
+	d.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	said, _ := os.ReadFile(log)
 	return fmt.Errorf("the Consul agent (%s) does not start: %w; it said:\n%s", d.Binary, err, said)
 }
 
 func (d *demoConsul) start(log string) error {
-	ports, err := freePorts()
-	if err != nil {
-		return err
-	}
 	out, err := os.Create(log)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	d.Address = "127.0.0.1:" + ports[0]
 	d.process = exec.Command(d.Binary, "agent", "-dev", "-node", "mlproxy-demo", "-bind", "127.0.0.1", "-client", "127.0.0.1",
-		"-http-port", ports[0], "-server-port", ports[1], "-serf-lan-port", ports[2], "-serf-wan-port", "-1",
+		"-http-port", d.ports[0], "-server-port", d.ports[1], "-serf-lan-port", d.ports[2], "-serf-wan-port", "-1",
 		"-grpc-port", "-1", "-grpc-tls-port", "-1", "-dns-port", "-1", "-log-level", "warn",
 		"-hcl", "connect { enabled = false }", "-hcl", "disable_update_check = true")
 	d.process.Stdout, d.process.Stderr = out, out
@@ -122,24 +126,6 @@ func (d *demoConsul) start(log string) error {
 	d.ended = ended
 	go func() { _ = process.Wait(); close(ended) }()
 	return nil
-}
-
-// freePorts finds loopback ports for HTTP, server and gossip at which nobody listens, neither for streams nor for packets.
-func freePorts() (ports [3]string, err error) {
-	for i := range ports {
-		stream, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return ports, err
-		}
-		defer stream.Close()
-		packets, err := net.ListenPacket("udp", stream.Addr().String())
-		if err != nil {
-			return ports, err
-		}
-		defer packets.Close()
-		ports[i] = strconv.Itoa(stream.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // fill registers the digits' model servers, and returns when the catalogue has them.
@@ -186,6 +172,7 @@ func (d *demoConsul) Close() {
 		_ = d.process.Process.Kill()
 		<-d.ended
 	}
+	d.give()
 }
 
 // await asks the agent for something until that is as it should be.

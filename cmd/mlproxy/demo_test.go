@@ -219,19 +219,31 @@ func (d *demoOn) leavesNothing() {
 	}
 }
 
-func TestDemoTakesAFreePort(t *testing.T) {
+// TestDemoTakesFreePorts: what it has taken is its own from then on, for all that starts between it and the proxy takes ports as well.
+func TestDemoTakesFreePorts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
 	var out paper
-	got, err := freeAddress(&terminal{Out: &out}, "--listen", taken.Addr().String())
-	if err != nil || got == taken.Addr().String() || !strings.HasPrefix(got, "127.0.0.1:") {
-		t.Errorf("got %s %v", got, err)
+	demo := demoCmd{Listen: taken.Addr().String(), Admin: "127.0.0.1:0", Every: time.Second}
+	place, err := demo.place(&terminal{Out: &out})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !strings.HasPrefix(out.String(), taken.Addr().String()+" is taken by another program, so the demo uses "+got) {
+	defer place.given.close()
+	if !strings.HasPrefix(out.String(), taken.Addr().String()+" is taken by another program, so the demo uses "+place.Listen) {
 		t.Errorf("said %q", out.String())
+	}
+	for _, address := range []string{place.Listen, place.Admin} {
+		if ln, err := net.Listen("tcp", address); err == nil {
+			ln.Close()
+			t.Errorf("anybody can have %s", address)
+		}
+	}
+	if ln, err := place.given.listen(adminSocket, place.Admin); err != nil || ln.Addr().String() != place.Admin {
+		t.Errorf("the proxy does not get the admin's socket: %v", err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// inheritance is what the process was given, open, by the one that started it: sockets by systemd (sd_listen_fds(3)), or all that a
+// inheritance is what the process was given, open, by the one that started it: sockets by systemd (sd_listen_fds(3)) or by the demo, or all that a
 // successor needs by the mlproxy before it. Descriptors not asked for in the end are closed by [inheritance.settle].
 type inheritance struct {
 	giver   string // for messages
@@ -148,8 +148,15 @@ func (s *socket) fits(kind, address string) bool {
 	return (want.Port == bound.Port || want.Port == 0) && (everywhere || want.IP.Equal(bound.IP))
 }
 
+// close closes all sockets, also those in use; a second time does nothing.
+func (in *inheritance) close() {
+	for _, s := range in.sockets {
+		_ = s.ln.Close()
+	}
+}
+
 // settle closes the sockets that no address of the config has asked for. A predecessor's may be left over, for an upgrade may change
-// the addresses; one of systemd's is a fault.
+// the addresses; one of another giver is a fault.
 func (in *inheritance) settle(data []string, admin string) error {
 	var faults []error
 	for _, s := range in.sockets {

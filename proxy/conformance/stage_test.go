@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mlproxy/modeltest"
 )
 
 // stage is where a case plays: a client, the proxy, and a model server that only this case's route leads to. In what the
@@ -34,6 +36,7 @@ type model struct {
 	mu       sync.Mutex
 	conns    []*peer
 	closed   bool
+	give     func() // gives the port back
 }
 
 // arrival is a request that came to the model server, or what began as one.
@@ -45,9 +48,14 @@ type arrival struct {
 	gone   chan struct{} // closed when the connection has ended after this request
 }
 
+// newModel listens at a port that nobody else gets after some case has closed it.
 func newModel() (*model, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	return &model{Listener: ln, arrivals: make(chan *arrival, 64)}, err
+	ports, give, err := modeltest.Hold(1)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:"+ports[0])
+	return &model{Listener: ln, give: give, arrivals: make(chan *arrival, 64)}, err
 }
 
 func (m *model) accept() {
@@ -94,6 +102,7 @@ func (m *model) hearAgain(a *arrival) {
 
 func (m *model) close() {
 	_ = m.Close()
+	m.give()
 	m.mu.Lock()
 	m.closed = true
 	for _, p := range m.conns {

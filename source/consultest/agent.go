@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"mlproxy/modeltest"
 )
 
 // Root is the token that may do everything at an agent with [Options.ACL].
@@ -33,8 +32,9 @@ type Options struct {
 // Agent is one Consul process. Its address stays the same over restarts.
 type Agent struct {
 	options Options
-	folder  string // data and log; removed by Close
-	ports   [3]int // HTTP, server, gossip
+	folder  string   // data and log; removed by Close
+	ports   []string // HTTP, server, gossip; ours until give, also while the agent is down
+	give    func()
 	process *exec.Cmd
 	token   string // used by the helpers
 }
@@ -63,16 +63,15 @@ func Launch(o Options) (*Agent, error) {
 	if o.ACL {
 		a.token = Root
 	}
-	for range 5 { // somebody may take a port between our look at it and Consul's
-		if a.ports, err = freePorts(); err != nil {
-			break
-		}
-		if err = a.launch(); err == nil {
-			return a, nil
-		}
+	if a.ports, a.give, err = modeltest.Hold(3); err != nil {
+		_ = os.RemoveAll(folder)
+		return nil, err
 	}
-	a.Close()
-	return nil, err
+	if err = a.launch(); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
 }
 
 // Close ends the agent and removes what it wrote.
@@ -80,11 +79,12 @@ func (a *Agent) Close() {
 	if a.process != nil {
 		a.end(syscall.SIGKILL)
 	}
+	a.give()
 	_ = os.RemoveAll(a.folder)
 }
 
 // Address is the URL of the agent's HTTP interface.
-func (a *Agent) Address() string { return "http://127.0.0.1:" + strconv.Itoa(a.ports[0]) }
+func (a *Agent) Address() string { return "http://127.0.0.1:" + a.ports[0] }
 
 // Stop ends the agent as an operator does, by SIGTERM, and waits for it.
 func (a *Agent) Stop() { a.end(syscall.SIGTERM) }
@@ -146,8 +146,8 @@ func (a *Agent) launch() error {
 // arguments: nothing but loopback, no DNS, no gRPC, no service mesh, and sessions short enough for tests.
 func (a *Agent) arguments() []string {
 	list := []string{
-		"agent", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-http-port", strconv.Itoa(a.ports[0]),
-		"-server-port", strconv.Itoa(a.ports[1]), "-serf-lan-port", strconv.Itoa(a.ports[2]), "-serf-wan-port", "-1",
+		"agent", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-http-port", a.ports[0],
+		"-server-port", a.ports[1], "-serf-lan-port", a.ports[2], "-serf-wan-port", "-1",
 		"-grpc-port", "-1", "-grpc-tls-port", "-1", "-dns-port", "-1", "-log-level", "error",
 		"-hcl", "connect { enabled = false }", "-hcl", `session_ttl_min = "500ms"`, "-hcl", "disable_update_check = true",
 	}
@@ -222,32 +222,4 @@ func find() (string, error) {
 		return "", fmt.Errorf("%w; `make setup` builds it, once", err)
 	}
 	return binary, nil
-}
-
-// freePorts finds three ports at which nobody listens. They lie below those that kernels hand out by themselves, so that nobody is
-// given one while an agent is down.
-func freePorts() (ports [3]int, err error) {
-	for i := range ports {
-		for range 100 {
-			ports[i] = 20000 + rand.IntN(12000)
-			if err = free(ports[i]); err == nil {
-				break
-			}
-		}
-	}
-	return ports, err
-}
-
-func free(port int) error {
-	address := "127.0.0.1:" + strconv.Itoa(port)
-	stream, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
-	packets, err := net.ListenPacket("udp", address) // gossip is on both
-	if err != nil {
-		return err
-	}
-	return packets.Close()
 }

@@ -32,9 +32,10 @@ func broken(t *testing.T, words string) *modeltest.Server {
 // dead is the URL of a model server that is not there.
 func dead(t *testing.T) string {
 	t.Helper()
-	s := serve(t, modeltest.Options{})
-	must(t, s.Close())
-	return s.URL
+	address, _, give, err := modeltest.Reserve()
+	must(t, err)
+	t.Cleanup(give)
+	return "http://" + address
 }
 
 // remote is a model server in a process of its own: its URL.

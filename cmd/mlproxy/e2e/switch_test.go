@@ -67,8 +67,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 
 // A switch to a pool that is not there is refused and changes nothing; --force switches all the same.
 func TestSwitchToADeadPoolIsRefused(t *testing.T) {
-	blue, green := serve(t, modeltest.Options{}), serve(t, modeltest.Options{})
-	must(t, green.Close())
+	blue, green := serve(t, modeltest.Options{}), &modeltest.Server{URL: dead(t)}
 	r := start(t, blueGreen(blue, green))
 	l := r.load(100, inferPath, setosa)
 	l.more(10)
