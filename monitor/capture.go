@@ -72,6 +72,7 @@ func (c *Capture) release() {
 			m.body = nil
 		}
 	}
+	c.stream.Close()
 	c.record, c.seen = Record{}, Observation{}
 }
 
@@ -137,7 +138,9 @@ func (c *Capture) guard(read func()) {
 }
 
 // tight says that there was no room for what should have been copied.
-func (c *Capture) tight() bool { return c.request.tight || c.answer.tight }
+func (c *Capture) tight() bool {
+	return c.request.tight || c.answer.tight || c.streams && c.stream.Tight()
+}
 
 // end is the end of the exchange of which r tells: the capture keeps a copy of it.
 func (c *Capture) end(meter *ModelMeter, r *Record, path []byte) {
@@ -151,6 +154,7 @@ func (c *Capture) end(meter *ModelMeter, r *Record, path []byte) {
 		*view = c.keep(*view)
 	}
 	c.request.path = string(path)
+	c.stream.Close() // all of it is read, and to wait for a worker may take long
 	c.cancelled = r.Seen.Reason == ClientGone || r.Seen.Reason == RequestTimeout
 	c.answer.cut = c.answer.cut || r.Seen.Reason != None
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"strings"
@@ -164,6 +165,38 @@ func TestRoomGrowsWithTheBody(t *testing.T) {
 	if held := i.held.Load(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
+}
+
+// However an exchange with an encoded stream ends, nothing is left of what reads it: TestMain would see it running.
+func TestEncodedStreamsAreLetGo(t *testing.T) {
+	r := New()
+	i, m := NewInspector(r), r.Model("iris", "stable")
+	a, err := protocol.New("openai", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wire bytes.Buffer
+	w := gzip.NewWriter(&wire)
+	_, _ = w.Write([]byte("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n"))
+	_ = w.Close()
+	begin := func(bytes int) *Capture {
+		c := i.Begin(a, 1<<20)
+		c.AnswerField([]byte("Content-Type"), []byte("text/event-stream"))
+		c.AnswerField([]byte("Content-Encoding"), []byte("gzip"))
+		c.Answer(200, 0)
+		c.AnswerBody(wire.Bytes()[:bytes], time.Millisecond)
+		return c
+	}
+	for _, reason := range []Reason{None, ClientGone, UpstreamReset} {
+		c := begin(wire.Len() - 1)
+		i.Offer(c, m, &Record{Sampled: 1, Seen: &Observation{Status: 200, Reason: reason}}, []byte("/v1/chat/completions"))
+	}
+	i.Drop(begin(0), InspectOverload)
+	i.Drop(begin(20), InspectOverload)
+	again := begin(20)
+	again.Answer(200, 0)
+	i.Drop(again, InspectNoAnswer)
+	has(t, r, map[string]float64{`mlproxy_inspect_dropped_total{reason="overload"}`: 2})
 }
 
 func TestCapturesAreUsedAgain(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-func encoded(t testing.TB, m image.Image, format string) []byte {
+func encodedAs(t testing.TB, m image.Image, format string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	var err error
@@ -106,7 +106,7 @@ func TestBrightnessOfEveryWayToStoreAColour(t *testing.T) {
 				m.Set(x, y, c)
 			}
 		}
-		i, err := measure(encoded(t, m, format), maxImagePixels)
+		i, err := measure(encodedAs(t, m, format), maxImagePixels)
 		if err != nil || i != (Image{24, 16, i.Brightness, true}) || math.Abs(i.Brightness-want) > tolerance {
 			t.Errorf("%T as %s: %+v, %v; want %.2f", m, format, i, err, want)
 		}
@@ -145,7 +145,7 @@ func TestBrightnessOfALargeImageLooksAtSomePixels(t *testing.T) {
 
 // claiming is a PNG's head that says how large it is, and what follows of some PNG.
 func claiming(t testing.TB, width, height uint32) []byte {
-	b := encoded(t, image.NewNRGBA(image.Rect(0, 0, 1, 1)), "png")
+	b := encodedAs(t, image.NewNRGBA(image.Rect(0, 0, 1, 1)), "png")
 	binary.BigEndian.PutUint32(b[16:], width)
 	binary.BigEndian.PutUint32(b[20:], height)
 	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
@@ -153,8 +153,8 @@ func claiming(t testing.TB, width, height uint32) []byte {
 }
 
 func TestImageBombs(t *testing.T) {
-	blank := encoded(t, image.NewPaletted(image.Rect(0, 0, 2048, 2048), color.Palette{color.Black}), "png")
-	scans := encoded(t, image.NewRGBA(image.Rect(0, 0, 64, 64)), "jpeg")
+	blank := encodedAs(t, image.NewPaletted(image.Rect(0, 0, 2048, 2048), color.Palette{color.Black}), "png")
+	scans := encodedAs(t, image.NewRGBA(image.Rect(0, 0, 64, 64)), "jpeg")
 	scans = bytes.Replace(scans, []byte("\xff\xc0"), []byte("\xff\xc2"), 1)
 	at := bytes.Index(scans, []byte("\xff\xda"))
 	for range maxScans {
@@ -225,8 +225,8 @@ func BenchmarkHowLongDoesAnImageTake(b *testing.B) {
 			}
 		})
 	}
-	f("JPEG 224", encoded(b, small, "jpeg"))
-	f("PNG 224", encoded(b, small, "png"))
-	f("JPEG 1080p", encoded(b, large, "jpeg"))
-	f("PNG 1080p", encoded(b, large, "png"))
+	f("JPEG 224", encodedAs(b, small, "jpeg"))
+	f("PNG 224", encodedAs(b, small, "png"))
+	f("JPEG 1080p", encodedAs(b, large, "jpeg"))
+	f("PNG 1080p", encodedAs(b, large, "png"))
 }

@@ -1,12 +1,14 @@
 package protocol
 
 import (
+	"errors"
 	"strings"
 	"time"
 )
 
 // Stream is what an answer that comes in events says, and when, as clocked at the read from the model server. It belongs to one
-// goroutine, which uses it again after Begin. However the stream is divided into reads, the facts are the same.
+// goroutine at a time, which uses it again after Begin, and calls End or Close after the last Read. However the stream is divided into
+// reads, the facts are the same.
 type Stream struct {
 	FirstToken  time.Duration   // first event with a token, of reasoning or of the answer, since the request was sent; 0: none
 	FirstAnswer time.Duration   // first event with a token of the answer or of a call of a tool; 0: none
@@ -17,13 +19,15 @@ type Stream struct {
 
 	adapter  Eventer
 	splitter splitter
-	read     time.Duration // of the last read
+	inflater *streamInflater // nil when there is no encoding to undo
+	read     time.Duration   // of the last read
 	talk     talk
 
 	failed    bool // an event was an error
 	done      bool // an event said that nothing follows
 	unmarked  bool // the protocol marks no end, so that the end of the stream completes it
 	cancelled bool
+	tight     bool // there was no room to undo the encoding
 }
 
 const maxGaps = 4096
@@ -47,14 +51,44 @@ func (o StreamOutcome) String() string { return streamOutcomes[o] }
 // Begin forgets the last stream. Of an adapter that is no Eventer the events are not read, only the end is judged.
 func (s *Stream) Begin(a Adapter, contentType, encoding string) {
 	eventer, _ := a.(Eventer)
+	s.Close()
 	*s = Stream{
 		Gaps: s.Gaps[:0], adapter: eventer, splitter: s.splitter, talk: s.talk, unmarked: eventer == nil,
 	}
 	s.talk.reset()
 	s.splitter.reset(framingFor(contentType))
-	if encoding != "" && encoding != "identity" && eventer != nil {
-		s.adapter, s.unmarked = nil, true
-		s.talk.fault(EncodingUnsupported)
+	if encoding = strings.ToLower(strings.TrimSpace(encoding)); eventer != nil && encoding != "" && encoding != "identity" {
+		s.undo(encoding)
+	}
+}
+
+// undo has the stream read through a reader of its encoding, if there is one, and room for it.
+func (s *Stream) undo(encoding string) {
+	if costs[encoding] == 0 {
+		s.giveUp(EncodingUnsupported)
+		return
+	}
+	s.inflater = inflateStream(encoding)
+	if s.inflater == nil {
+		s.adapter, s.unmarked, s.tight = nil, true, true
+	}
+}
+
+// Tight says that the stream is not read, because too many are that have an encoding.
+func (s *Stream) Tight() bool { return s.tight }
+
+// giveUp has the rest of the stream pass unread.
+func (s *Stream) giveUp(reason ExtractReason) {
+	s.talk.fault(reason)
+	s.adapter, s.unmarked = nil, true
+	s.Close()
+}
+
+// Close lets go of what reads the stream's encoding: nothing more of it will be read. It may be called at any time.
+func (s *Stream) Close() {
+	if s.inflater != nil {
+		s.inflater.close()
+		s.inflater = nil
 	}
 }
 
@@ -75,6 +109,20 @@ func (s *Stream) Read(p []byte, at time.Duration) {
 		return
 	}
 	s.read = max(at, 1)
+	if s.inflater == nil {
+		s.plain(p)
+		return
+	}
+	switch err := s.inflater.read(p, s.plain); {
+	case errors.Is(err, errTooLarge):
+		s.giveUp(TooLarge)
+	case err != nil:
+		s.giveUp(EncodingBroken)
+	}
+}
+
+// plain takes the next piece without encoding.
+func (s *Stream) plain(p []byte) {
 	for len(p) > 0 {
 		event, rest, found := s.splitter.next(p)
 		if found {
@@ -100,6 +148,7 @@ func (s *Stream) Cancel() { s.cancelled = true }
 
 // End judges the stream and adds to the facts, which are those of the request, what it said; clean is false if it broke off.
 func (s *Stream) End(clean bool, f *Facts) {
+	s.Close()
 	if event, found := s.splitter.end(); found && clean && s.adapter != nil {
 		s.event(event)
 	}

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,6 +34,10 @@ func chatting(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		said := streams[r.URL.Path]
 		at, _ := strconv.Atoi(r.URL.RawQuery)
+		if r.URL.RawQuery == "gzip" {
+			said = zipped(said)
+			w.Header().Set("Content-Encoding", "gzip")
+		}
 		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 		_, _ = io.WriteString(w, said[:at])
 		_ = http.NewResponseController(w).Flush()
@@ -43,6 +49,18 @@ func chatting(t *testing.T) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// zipped is the stream as a server sends it that compresses every event by itself.
+func zipped(said string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	for event := range strings.SplitAfterSeq(said, "\n\n") {
+		_, _ = io.WriteString(w, event)
+		_ = w.Flush()
+	}
+	_ = w.Close()
+	return b.String()
 }
 
 var streams = map[string]string{
@@ -72,6 +90,33 @@ func TestChatStreamsPassUntouched(t *testing.T) {
 	r.awaitSum(n, "mlproxy_input_length", "kind=chars")
 	r.awaitSum(0, "mlproxy_outputs_missing_total")
 	r.awaitSum(0, "mlproxy_extract_errors_total")
+}
+
+// A stream with an encoding is read as one without.
+func TestEncodedChatStreams(t *testing.T) {
+	r := start(t, openai(chatting(t)))
+	f := func(path string, outcome string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.data+path+"?gzip", strings.NewReader(question))
+		must(t, err)
+		request.Header.Set("Accept-Encoding", "gzip") // so that the bytes are as they came
+		got, err := outside.Do(request)
+		must(t, err)
+		defer got.Body.Close()
+		said, err := io.ReadAll(got.Body)
+		must(t, err)
+		must(t, equal("the stream "+path, string(said), zipped(streams[path])))
+		r.awaitSum(1, "mlproxy_stream_end_total", "outcome="+outcome)
+	}
+	f("/whole", "complete")
+	r.awaitSum(9, "mlproxy_tokens_total", "type=prompt")
+	r.awaitSum(2, "mlproxy_tokens_total", "type=completion")
+	r.awaitSum(1, "mlproxy_time_to_first_token_seconds")
+	r.awaitSum(1, "mlproxy_inter_token_seconds")
+	f("/truncated", "truncated")
+	f("/error", "error")
+	r.awaitSum(0, "mlproxy_extract_errors_total")
+	r.awaitSum(0, "mlproxy_inspect_dropped_total")
 }
 
 // The status says 200 of all of these: what became of them the stream alone tells.
