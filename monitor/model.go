@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 	"unicode"
@@ -25,6 +26,8 @@ var (
 	lengthBounds     = []float64{1, 4, 16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20}
 	brightnessBounds = []float64{16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 255}
 	valueBounds      = []float64{-1e6, -1e4, -100, -10, -1, -.5, 0, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1, 10, 100, 1e4, 1e6}
+	pixelBounds      = []float64{1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24}
+	levelBounds      = []float64{-90, -80, -70, -60, -50, -40, -30, -20, -10, -6, -3, 0}
 	confidenceBounds = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, .95, .99, 1}
 )
 
@@ -82,7 +85,7 @@ func newModelMeter(s *series, v version) *ModelMeter {
 	for r := range protocol.ExtractReasons {
 		s.extractErrors.WithLabelValues(v.route, r.String())
 	}
-	for _, c := range []*prometheus.CounterVec{s.rows, s.rowsMissing, s.valuesMissing} {
+	for _, c := range []*prometheus.CounterVec{s.rows, s.rowsMissing, s.valuesMissing, s.nonFinite} {
 		c.WithLabelValues(v.route, v.pool)
 	}
 	return m
@@ -126,6 +129,7 @@ func (m *ModelMeter) countRequest(f *protocol.Facts) {
 	m.add(m.s.rows, f.Rows)
 	m.add(m.s.rowsMissing, f.RowsMissing)
 	m.add(m.s.valuesMissing, f.ValuesMissing)
+	m.add(m.s.nonFinite, f.NonFinite)
 	for _, l := range f.Lengths {
 		m.observe(m.s.inputLength, float64(l.N), l.Kind.String())
 	}
@@ -133,6 +137,10 @@ func (m *ModelMeter) countRequest(f *protocol.Facts) {
 		if i.Known {
 			m.observe(m.s.brightness, i.Brightness)
 		}
+		eachSize(i, func(pixels float64) { m.observe(m.s.pixels, pixels) })
+	}
+	for _, a := range f.Audio {
+		m.observe(m.s.level, level(a))
 	}
 	for reason, n := range f.Faults {
 		if n > 0 {
@@ -147,6 +155,9 @@ func (m *ModelMeter) countAnswer(f *protocol.Facts) {
 	}
 	for i := range f.Outputs {
 		m.countOutput(&f.Outputs[i])
+	}
+	for _, reason := range f.Finish {
+		m.add(m.s.finish, 1, finishReason(reason))
 	}
 	eachToken(f, func(kind string, n int) { m.add(m.s.tokens, n, kind) })
 }
@@ -168,10 +179,46 @@ func confident(o *protocol.Output) bool {
 	return o.ConfidenceKind == protocol.Probability || o.ConfidenceKind == protocol.LogProb
 }
 
-// eachToken calls f for each sort of tokens that the model server has counted.
+// eachSize calls f with the pixels of an image, if its size is known.
+func eachSize(i protocol.Image, f func(pixels float64)) {
+	if i.Width > 0 && i.Height > 0 {
+		f(float64(i.Width) * float64(i.Height))
+	}
+}
+
+const silence = -120 // dBFS, below what 16 bits can tell from nothing
+
+// level is that of a recording; silence has one, too, so that its mean is a number.
+func level(a protocol.Audio) float64 { return max(a.DBFS, silence) }
+
+// finishReasons are those that OpenAI, vLLM, TGI and llama.cpp know.
+var finishReasons = []string{
+	"stop", "length", "tool_calls", "content_filter", "function_call", "abort", "error", "eos_token", "stop_sequence", "eos", "limit", "word",
+}
+
+func finishReason(said string) string {
+	if slices.Contains(finishReasons, said) {
+		return said
+	}
+	return otherName
+}
+
+// labelled is what a model server says, if it may be shown as a name.
+func labelled(said string) string {
+	if len(said) > maxLabel || !printable(said) {
+		return otherName
+	}
+	return said
+}
+
+// eachToken calls f for each sort of tokens. What the model server did not count is counted apart.
 func eachToken(facts *protocol.Facts, f func(kind string, n int)) {
 	t := &facts.Tokens
 	if !t.Known {
+		return
+	}
+	if t.Estimated {
+		f("completion_estimated", t.Completion)
 		return
 	}
 	f("prompt", t.Prompt)
@@ -183,6 +230,9 @@ func eachToken(facts *protocol.Facts, f func(kind string, n int)) {
 func (m *ModelMeter) countStream(s *protocol.Stream) {
 	if s.FirstToken > 0 {
 		m.observe(m.s.firstToken, seconds(s.FirstToken))
+	}
+	if s.FirstAnswer > 0 {
+		m.observe(m.s.firstAnswer, seconds(s.FirstAnswer))
 	}
 	for _, gap := range s.Gaps {
 		m.observe(m.s.interToken, seconds(max(gap, time.Nanosecond)))

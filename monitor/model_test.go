@@ -15,7 +15,12 @@ func told() *Record {
 	f := &protocol.Facts{
 		Rows: 4, RowsMissing: 1, Values: 16, ValuesMissing: 2, NonFinite: 1,
 		Lengths: []protocol.Length{{Kind: protocol.Chars, N: 11}, {Kind: protocol.Elements, N: 4}},
-		Images:  []protocol.Image{{Width: 8, Height: 8, Brightness: 100, Known: true}, {Width: 8, Height: 8}},
+		Features: []protocol.Feature{
+			{Name: "age", Values: 4, Missing: 1, Numbers: 3, Sum: 90}, {Name: "city", Values: 4, Missing: 1, Chars: 12}, {Name: "a\nb", Values: 4},
+		},
+		Audio:  []protocol.Audio{{DBFS: -20, Seconds: 2}, {DBFS: math.Inf(-1), Seconds: 1}},
+		Finish: []string{"stop", "stop", "because I can"},
+		Images: []protocol.Image{{Width: 8, Height: 8, Brightness: 100, Known: true}, {Width: 8, Height: 8}},
 		Outputs: []protocol.Output{
 			{Class: "setosa", Value: 3.5, HasValue: true, Confidence: .75, ConfidenceKind: protocol.Probability},
 			{Class: "setosa", Confidence: 17, ConfidenceKind: protocol.Score},
@@ -23,13 +28,15 @@ func told() *Record {
 			{Missing: protocol.MissingNull},
 		},
 		Tokens: protocol.Tokens{Prompt: 7, Completion: 5, Cached: 2, Known: true},
+
+		ServedVersion: "7", Error: protocol.ContextOverflow,
 	}
 	f.OutputsMissing[protocol.MissingNull] = 1
 	f.Fault(protocol.ShapeMismatch)
 	return &Record{
 		At: time.Unix(1_700_000_000, 0), Facts: f, Sampled: .25,
 		Seen:   &Observation{Status: 200, Duration: 40 * time.Millisecond, Upstream: 30 * time.Millisecond},
-		Stream: &protocol.Stream{FirstToken: 20 * time.Millisecond, Gaps: []time.Duration{time.Millisecond, 2 * time.Millisecond}},
+		Stream: &protocol.Stream{FirstToken: 20 * time.Millisecond, FirstAnswer: 25 * time.Millisecond, Gaps: []time.Duration{time.Millisecond, 2 * time.Millisecond}},
 	}
 }
 
@@ -61,6 +68,12 @@ func TestModelMeterCountsWhatWasAskedAndSaid(t *testing.T) {
 		`mlproxy_tokens_total{pool="stable",route="iris",type="reasoning"}`:         gone,
 		`mlproxy_time_to_first_token_seconds_sum{pool="stable",route="iris"}`:       .02,
 		`mlproxy_inter_token_seconds_count{pool="stable",route="iris"}`:             2,
+		`mlproxy_input_values_nonfinite_total{pool="stable",route="iris"}`:          1,
+		`mlproxy_input_image_pixels_sum{pool="stable",route="iris"}`:                128,
+		`mlproxy_input_audio_dbfs_sum{pool="stable",route="iris"}`:                  -140,
+		`mlproxy_finish_total{pool="stable",reason="stop",route="iris"}`:            2,
+		`mlproxy_finish_total{pool="stable",reason="other",route="iris"}`:           1,
+		`mlproxy_time_to_first_answer_seconds_sum{pool="stable",route="iris"}`:      .025,
 		`mlproxy_stream_end_total{outcome="complete",pool="stable",route="iris"}`:   1,
 		`mlproxy_extract_errors_total{reason="shape_mismatch",route="iris"}`:        1,
 		`mlproxy_extract_errors_total{reason="not_json",route="iris"}`:              0,
@@ -78,6 +91,16 @@ func TestModelMeterCountsWhatWasAskedAndSaid(t *testing.T) {
 	has(t, r, want)
 	r.RetireModel("iris", "canary")
 	has(t, r, map[string]float64{`mlproxy_extract_errors_total{reason="shape_mismatch",route="iris"}`: gone})
+}
+
+// Tokens that were counted from events are not mixed with those that the model server counted.
+func TestEstimatedTokensAreCountedApart(t *testing.T) {
+	r := New()
+	r.Model("chat", "a").Learn(&Record{Facts: &protocol.Facts{Tokens: protocol.Tokens{Completion: 9, Known: true, Estimated: true}}})
+	has(t, r, map[string]float64{
+		`mlproxy_tokens_total{pool="a",route="chat",type="completion_estimated"}`: 9,
+		`mlproxy_tokens_total{pool="a",route="chat",type="completion"}`:           gone,
+	})
 }
 
 func TestClassesAreBounded(t *testing.T) {

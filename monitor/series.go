@@ -36,12 +36,14 @@ type series struct {
 
 	// What models are asked and say.
 	rows, rowsMissing, valuesMissing    *prometheus.CounterVec
+	nonFinite, finish                   *prometheus.CounterVec
 	outputsMissing, predictions, tokens *prometheus.CounterVec
 	streamEnd, inspectDropped           *prometheus.CounterVec
 	extractErrors                       *prometheus.CounterVec
 	inputLength, brightness             *prometheus.HistogramVec
 	predictionValue, confidence         *prometheus.HistogramVec
-	firstToken, interToken              *prometheus.HistogramVec
+	pixels, level                       *prometheus.HistogramVec
+	firstToken, firstAnswer, interToken *prometheus.HistogramVec
 }
 
 func newSeries(f factory) series {
@@ -122,10 +124,16 @@ func (s *series) addModels(f factory) {
 		"Rows with at least one missing value.", "route", "pool")
 	s.valuesMissing = f.counter("input_values_missing_total",
 		"Values that were missing.", "route", "pool")
+	s.nonFinite = f.counter("input_values_nonfinite_total",
+		"Values that were infinite.", "route", "pool")
 	s.inputLength = f.histogram("input_length",
 		"Length of a row.", lengthBounds, "route", "pool", "kind")
 	s.brightness = f.histogram("input_image_brightness",
 		"Mean luma of an image, 0 to 255.", brightnessBounds, "route", "pool")
+	s.pixels = f.histogram("input_image_pixels",
+		"Width times height of an image.", pixelBounds, "route", "pool")
+	s.level = f.histogram("input_audio_dbfs",
+		"Level of a recording.", levelBounds, "route", "pool")
 	s.outputsMissing = f.counter("outputs_missing_total",
 		"Rows that were answered without a prediction.", "route", "pool", "reason")
 	s.predictionValue = f.histogram("prediction_value",
@@ -136,8 +144,12 @@ func (s *series) addModels(f factory) {
 		"How sure the model was, 0 to 1.", confidenceBounds, "route", "pool")
 	s.tokens = f.counter("tokens_total",
 		"Tokens, as the model server counts them.", "route", "pool", "type")
+	s.finish = f.counter("finish_total",
+		"Choices of language models, by why they ended.", "route", "pool", "reason")
 	s.firstToken = f.histogram("time_to_first_token_seconds",
 		"Time from the sending of the request to the first event with a token.", exchangeBounds, "route", "pool")
+	s.firstAnswer = f.histogram("time_to_first_answer_seconds",
+		"Time from the sending of the request to the first event with a token that is no reasoning.", exchangeBounds, "route", "pool")
 	s.interToken = f.histogram("inter_token_seconds",
 		"Time between two events with tokens.", exchangeBounds, "route", "pool")
 	s.streamEnd = f.counter("stream_end_total",
@@ -165,7 +177,7 @@ func (s *series) ofShadow() []family {
 func (s *series) ofModel() []family {
 	return []family{
 		s.rows, s.rowsMissing, s.valuesMissing, s.inputLength, s.brightness, s.outputsMissing, s.predictionValue, s.predictions,
-		s.confidence, s.tokens, s.firstToken, s.interToken, s.streamEnd,
+		s.confidence, s.tokens, s.firstToken, s.interToken, s.streamEnd, s.nonFinite, s.finish, s.pixels, s.level, s.firstAnswer,
 	}
 }
 

@@ -26,20 +26,31 @@ type Summary struct {
 	ValuesMissing int64 `json:"values_missing"`
 	NonFinite     int64 `json:"nonfinite"`
 
+	Features map[string]*FeatureSummary `json:"features,omitempty"` // at most 64, where the protocol names them
+
 	Outputs        int64            `json:"outputs"` // rows with a prediction, or without one
 	OutputsMissing map[string]int64 `json:"outputs_missing,omitempty"`
 	Classes        map[string]int64 `json:"classes,omitempty"`
 	Tokens         map[string]int64 `json:"tokens,omitempty"`
+	Finish         map[string]int64 `json:"finish_reasons,omitempty"`
 	Streams        map[string]int64 `json:"streams,omitempty"`
+	Served         map[string]int64 `json:"served_versions,omitempty"`  // exchanges, by the version that the answer names
+	Errors         map[string]int64 `json:"errors,omitempty"`           // exchanges, by what the model server says of its error
+	Confidences    map[string]int64 `json:"confidence_kinds,omitempty"` // predictions, by what their confidence is
 	Faults         map[string]int64 `json:"extract_errors,omitempty"`
 
-	// In seconds: the whole exchange, the model server's part of it, and until the first token.
-	Duration   Sketch `json:"duration_seconds"`
-	Upstream   Sketch `json:"upstream_seconds"`
-	FirstToken Sketch `json:"first_token_seconds"`
+	// In seconds: the whole exchange, the model server's part of it, until the first token and the first of the answer, and between tokens.
+	Duration    Sketch `json:"duration_seconds"`
+	Upstream    Sketch `json:"upstream_seconds"`
+	FirstToken  Sketch `json:"first_token_seconds"`
+	FirstAnswer Sketch `json:"first_answer_seconds"`
+	InterToken  Sketch `json:"inter_token_seconds"`
 
 	Lengths    map[string]*Sketch `json:"input_length,omitempty"` // by kind
 	Brightness Sketch             `json:"image_brightness"`
+	Pixels     Sketch             `json:"image_pixels"` // width times height
+	Level      Sketch             `json:"audio_dbfs"`
+	Sound      Sketch             `json:"audio_seconds"`
 	Value      Sketch             `json:"prediction_value"`
 	Confidence Sketch             `json:"confidence"`
 }
@@ -64,6 +75,9 @@ func (s *Summary) Merge(o *Summary) error {
 	s.ValuesMissing += o.ValuesMissing
 	s.NonFinite += o.NonFinite
 	s.Outputs += o.Outputs
+	for name, f := range o.Features {
+		s.addFeature(name, *f)
+	}
 	for _, pair := range s.counts(o) {
 		mergeCounts(pair[0], *pair[1])
 	}
@@ -76,7 +90,11 @@ func (s *Summary) counts(o *Summary) [][2]*map[string]int64 {
 		{&s.OutputsMissing, &o.OutputsMissing},
 		{&s.Classes, &o.Classes},
 		{&s.Tokens, &o.Tokens},
+		{&s.Finish, &o.Finish},
 		{&s.Streams, &o.Streams},
+		{&s.Served, &o.Served},
+		{&s.Errors, &o.Errors},
+		{&s.Confidences, &o.Confidences},
 		{&s.Faults, &o.Faults},
 	}
 }
@@ -105,8 +123,9 @@ const maxNames = 4 * maxClasses
 
 func (s *Summary) mergeSketches(o *Summary) error {
 	errs := []error{
-		s.Duration.Merge(&o.Duration), s.Upstream.Merge(&o.Upstream), s.FirstToken.Merge(&o.FirstToken),
-		s.Brightness.Merge(&o.Brightness), s.Value.Merge(&o.Value), s.Confidence.Merge(&o.Confidence),
+		s.Duration.Merge(&o.Duration), s.Upstream.Merge(&o.Upstream),
+		s.FirstToken.Merge(&o.FirstToken), s.FirstAnswer.Merge(&o.FirstAnswer), s.InterToken.Merge(&o.InterToken),
+		s.Brightness.Merge(&o.Brightness), s.Pixels.Merge(&o.Pixels), s.Level.Merge(&o.Level), s.Sound.Merge(&o.Sound), s.Value.Merge(&o.Value), s.Confidence.Merge(&o.Confidence),
 	}
 	for kind, lengths := range o.Lengths {
 		errs = append(errs, s.length(kind).Merge(lengths))
@@ -139,14 +158,24 @@ func (s *Summary) add(r *Record, class func(string) string) {
 			s.Upstream.Add(seconds(seen.Upstream))
 		}
 	}
-	if stream := r.Stream; stream != nil {
-		tally(&s.Streams, stream.Outcome.String(), 1)
-		if stream.FirstToken > 0 {
-			s.FirstToken.Add(seconds(stream.FirstToken))
-		}
+	if r.Stream != nil {
+		s.addStream(r.Stream)
 	}
 	s.addRequest(r.Facts)
 	s.addAnswer(r.Facts, class)
+}
+
+func (s *Summary) addStream(stream *protocol.Stream) {
+	tally(&s.Streams, stream.Outcome.String(), 1)
+	if stream.FirstToken > 0 {
+		s.FirstToken.Add(seconds(stream.FirstToken))
+	}
+	if stream.FirstAnswer > 0 {
+		s.FirstAnswer.Add(seconds(stream.FirstAnswer))
+	}
+	for _, gap := range stream.Gaps {
+		s.InterToken.Add(seconds(gap))
+	}
 }
 
 func (s *Summary) addRequest(f *protocol.Facts) {
@@ -158,10 +187,16 @@ func (s *Summary) addRequest(f *protocol.Facts) {
 	for _, l := range f.Lengths {
 		s.length(l.Kind.String()).Add(float64(l.N))
 	}
+	s.addFeatures(f)
 	for _, i := range f.Images {
 		if i.Known {
 			s.Brightness.Add(i.Brightness)
 		}
+		eachSize(i, s.Pixels.Add)
+	}
+	for _, a := range f.Audio {
+		s.Level.Add(level(a))
+		s.Sound.Add(a.Seconds)
 	}
 	for reason, n := range f.Faults {
 		tally(&s.Faults, protocol.ExtractReason(reason).String(), int64(n))
@@ -186,6 +221,16 @@ func (s *Summary) addAnswer(f *protocol.Facts, class func(string) string) {
 		if confident(o) {
 			s.Confidence.Add(o.Confidence)
 		}
+		tally(&s.Confidences, o.ConfidenceKind.String(), 1)
+	}
+	for _, reason := range f.Finish {
+		tally(&s.Finish, finishReason(reason), 1)
+	}
+	if f.Error != protocol.NoError {
+		tally(&s.Errors, f.Error.String(), 1)
+	}
+	if f.ServedVersion != "" {
+		tally(&s.Served, labelled(f.ServedVersion), 1)
 	}
 	eachToken(f, func(kind string, n int) { tally(&s.Tokens, kind, int64(n)) })
 }

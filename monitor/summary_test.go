@@ -120,6 +120,59 @@ func TestSummaryTravels(t *testing.T) {
 	}
 }
 
+func TestSummaryOfWhatWasAskedAndSaid(t *testing.T) {
+	r := New()
+	m := r.Model("iris", "stable")
+	m.Learn(told())
+	m.Learn(told())
+	m.Learn(&Record{At: told().At, Facts: &protocol.Facts{Features: []protocol.Feature{{Name: "age", Values: 1, Numbers: 1, Sum: math.MaxFloat64}}}})
+	m.Learn(&Record{At: told().At, Facts: &protocol.Facts{Features: []protocol.Feature{{Name: "age", Values: 1, Numbers: 1, Sum: math.MaxFloat64}}}})
+	all, err := r.Summaries("iris", time.Minute, told().At.Add(time.Second))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	got := text(t, all[0])
+	f := func(key string, want any) {
+		t.Helper()
+		if diff := cmp.Diff(want, got[key], cmpopts.EquateApprox(1e-9, 1e-9)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+	}
+	type object = map[string]any
+	f("nonfinite", 2.)
+	f("features", object{
+		"age":   object{"values": 10., "missing": 2., "numbers": 8., "sum": math.MaxFloat64, "chars": 0.},
+		"city":  object{"values": 8., "missing": 2., "numbers": 0., "sum": 0., "chars": 24.},
+		"other": object{"values": 8., "missing": 0., "numbers": 0., "sum": 0., "chars": 0.},
+	})
+	f("finish_reasons", object{"stop": 4., "other": 2.})
+	f("served_versions", object{"7": 2.})
+	f("errors", object{"context_overflow": 2.})
+	f("confidence_kinds", object{"probability": 2., "score": 2., "none": 4.})
+	mean := func(key string, want float64) {
+		t.Helper()
+		if v, _ := got[key].(object); v == nil || math.Abs(v["mean"].(float64)-want) > 1e-9 {
+			t.Errorf("%s: %v, want a mean of %v", key, v, want)
+		}
+	}
+	mean("first_token_seconds", .02)
+	mean("first_answer_seconds", .025)
+	mean("inter_token_seconds", .0015)
+	mean("image_pixels", 64)
+	mean("audio_dbfs", -70)
+	mean("audio_seconds", 1.5)
+}
+
+func TestFeaturesAreBounded(t *testing.T) {
+	var s Summary
+	for i := range maxFeatures + 10 {
+		s.addFeature(fmt.Sprint("feature ", i), FeatureSummary{Values: 1})
+	}
+	if len(s.Features) != maxFeatures+1 || s.Features[otherName].Values != 10 {
+		t.Errorf("%d features, %d values of others", len(s.Features), s.Features[otherName].Values)
+	}
+}
+
 func TestSketchQuantiles(t *testing.T) {
 	var s Sketch
 	for i := range 10_000 {

@@ -51,6 +51,9 @@ func (p page) summary(s *admin.Summary) {
 		for _, l := range summaryLines {
 			line(l.name, l.of)
 		}
+		for _, feature := range incomplete(s.Versions) {
+			line("missing "+feature, func(v *monitor.Summary) string { return missing(v.Features[feature]) })
+		}
 		for _, class := range classesOf(s.Versions) {
 			line("class "+class, func(v *monitor.Summary) string { return share(v.Classes[class], sumOf(v.Classes)) })
 		}
@@ -73,6 +76,8 @@ var summaryLines = []struct {
 	{"rows without a prediction", func(v *monitor.Summary) string { return share(sumOf(v.OutputsMissing), v.Outputs) }},
 	{"seconds, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.Upstream) }},
 	{"to the first token, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.FirstToken) }},
+	{"to the first answer, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.FirstAnswer) }},
+	{"between tokens, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.InterToken) }},
 	{"brightness, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.Brightness) }},
 	{"value, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.Value) }},
 	{"confidence, p50 / p99", func(v *monitor.Summary) string { return quantiles(&v.Confidence) }},
@@ -83,6 +88,26 @@ func sumOf(counts map[string]int64) (sum int64) {
 		sum += n
 	}
 	return sum
+}
+
+// incomplete are the features that lack values in any version, in order.
+func incomplete(all []*monitor.Summary) []string {
+	names := map[string]bool{}
+	for _, v := range all {
+		for name, f := range v.Features {
+			if f.Missing > 0 {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func missing(f *monitor.FeatureSummary) string {
+	if f == nil {
+		return "-"
+	}
+	return share(f.Missing, f.Values)
 }
 
 // classesOf are the classes of all versions, in order.

@@ -86,6 +86,8 @@ func TestChatStreamsPassUntouched(t *testing.T) {
 	r.awaitSum(9*n, "mlproxy_tokens_total", "type=prompt")
 	r.awaitSum(2*n, "mlproxy_tokens_total", "type=completion")
 	r.awaitSum(n, "mlproxy_time_to_first_token_seconds")
+	r.awaitSum(n, "mlproxy_time_to_first_answer_seconds")
+	r.awaitSum(n, "mlproxy_finish_total", "reason=stop")
 	r.awaitSum(n, "mlproxy_inter_token_seconds")
 	r.awaitSum(n, "mlproxy_input_length", "kind=chars")
 	r.awaitSum(0, "mlproxy_outputs_missing_total")

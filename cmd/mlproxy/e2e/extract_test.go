@@ -7,6 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"mlproxy/admin"
+	"mlproxy/monitor"
 )
 
 // scoring is a model server with a protocol of its own: the path is the key of what it answers.
@@ -68,6 +71,10 @@ routes:
 	r.awaitSum(1, "mlproxy_outputs_missing_total", "reason=error_in_stream")
 	r.awaitSum(3, "mlproxy_outputs_missing_total")
 	r.awaitSum(0, "mlproxy_extract_errors_total")
+	summary := fetch[admin.Summary](t, "http://"+r.admin+"/api/v1/routes/score/summary?window=5m").Versions[0]
+	must(t, equal("missing ages", *summary.Features["age"], monitor.FeatureSummary{Values: 8, Missing: 1, Numbers: 7, Sum: 31 + 32 + 40 + 33 + 41 + 34 + 35}))
+	must(t, equal("missing cities", summary.Features["city"].Missing, 3))
+	must(t, equal("answers of version 7", summary.Served["7"], 2))
 
 	r.rewrite(fmt.Sprintf(strings.Replace(config, "data.features", "pad", 1), url))
 	status, said := r.reload()
