@@ -35,6 +35,11 @@ func (x *exchange) begin() bool {
 	return x.enter()
 }
 
+// cameWhole says that nothing more of the request is to come.
+func (x *exchange) cameWhole() bool {
+	return !x.upgrades && (x.body.Done() || x.req.Framing == upstream.ByLength && int64(len(x.conn.in.Bytes())) >= x.req.Length)
+}
+
 // enter counts the exchange in, if limits.max_in_flight allows. Without a limit nothing is counted.
 func (x *exchange) enter() bool {
 	limit := x.limits.maxInFlight

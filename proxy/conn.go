@@ -28,7 +28,12 @@ type conn struct {
 	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not; retiring, then retired by [conn.retire]
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
 	used    atomic.Bool  // it has carried an exchange
+	resting int64        // what waiting was set to; 0 while it does not wait
+	looked  int64        // the wait in which it was looked whether the client is there; the watch's alone
+	step    func() bool  // takeWhole, bound once
+	begun   *exchange    // begun by takeWhole, and left to serve
 	closing bool         // no request is read after the one that runs
+	resets  bool         // it ends so that nobody takes what came for whole
 	linger  bool         // the client may still be sending what nobody will read
 
 	mu   sync.Mutex
@@ -44,6 +49,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		c.wire = upstream.NewWire(nc, s.opt.Watch)
 	}
 	c.in = upstream.NewReader(c.wire)
+	c.step = c.takeWhole
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.client = a.Addr().Unmap()
 	}
@@ -63,6 +69,9 @@ func (c *conn) ConnectionState() tls.ConnectionState {
 // Close ends the connection.
 func (c *conn) Close() error {
 	c.server.dismiss(c)
+	if c.resets {
+		return c.wire.Reset()
+	}
 	return c.wire.Close()
 }
 
@@ -72,40 +81,93 @@ func (c *conn) serve() {
 		return
 	}
 	for !c.closing && c.await() {
-		x := newExchange(c)
-		x.serve()
-		x.free()
-		c.in.Drop()
-		if !c.used.Load() {
-			c.used.Store(true)
+		x := c.begun
+		if c.begun = nil; x == nil {
+			x = newExchange(c)
 		}
+		c.carry(x)
 	}
 	if c.linger {
 		c.drainInput()
 	}
 }
 
-// await waits for the first bytes of a request: a new connection for no longer than a head may take, a kept one for
-// idle_timeout.
+func (c *conn) carry(x *exchange) {
+	x.serve()
+	x.free()
+	c.in.Drop()
+	if !c.used.Load() {
+		c.used.Store(true)
+	}
+}
+
+// await waits for the first bytes of a request, and on a plain socket carries all exchanges whose requests come whole meanwhile. It
+// is false when no request is to be read any more.
 func (c *conn) await() bool {
 	if len(c.in.Bytes()) > 0 {
 		return true
 	}
-	limit := c.server.inForce().readHeader
-	if c.used.Load() {
-		limit = c.server.inForce().idle
+	c.rest()
+	var err error
+	if c.wire.Plain() {
+		err = c.in.Each(c.step)
+	} else {
+		err = c.in.Fill()
 	}
-	since := max(1, c.server.opt.Watch.Now())
-	c.waiting.Store(since)
-	c.wire.ReadWithin(limit)
-	err := c.in.Fill()
-	if !c.waiting.CompareAndSwap(since, 0) {
+	if !c.wakes() {
 		err = c.lastLook(err)
 	}
 	if err != nil {
 		c.in.Drop()
 	}
-	return err == nil
+	return err == nil && (!c.closing || c.begun != nil)
+}
+
+// takeWhole carries the exchanges whose requests have come whole, within one call of the poller, and says whether that was all: then
+// the connection waits for the next. A request that needs more, or might, is begun and left to serve.
+func (c *conn) takeWhole() (waits bool) {
+	if !c.wakes() {
+		return false
+	}
+	for upstream.HeadComes(c.in.Bytes()) {
+		x := newExchange(c)
+		if x.start() && !x.cameWhole() {
+			c.begun = x
+			return false
+		}
+		c.carry(x)
+		if c.closing {
+			return false
+		}
+		if len(c.in.Bytes()) == 0 {
+			c.rest()
+			return true
+		}
+	}
+	return false
+}
+
+// rest begins the wait for a request: a new connection waits for no longer than a head may take, a kept one for idle_timeout.
+func (c *conn) rest() {
+	limit := c.server.inForce().readHeader
+	if c.used.Load() {
+		limit = c.server.inForce().idle
+	}
+	c.resting = max(1, c.server.opt.Watch.Now())
+	c.waiting.Store(c.resting)
+	c.wire.ReadWithin(limit)
+}
+
+// wakes ends the wait; it is false when the connection was retired meanwhile.
+func (c *conn) wakes() bool {
+	if c.resting == 0 {
+		return true
+	}
+	if !c.waiting.CompareAndSwap(c.resting, 0) {
+		return false
+	}
+	c.resting = 0
+	return true
 }
 
 // retire closes the connection if it has been waiting for a request for as long as idle, counted from drained at the earliest: the
@@ -132,6 +194,7 @@ func (c *conn) lastLook(err error) error {
 	for c.waiting.Load() != retired {
 		runtime.Gosched() // the other side is between two lines
 	}
+	c.resting = 0
 	c.waiting.Store(0)
 	c.wire.Resume()
 	if err != nil && !c.wire.Quiet() {

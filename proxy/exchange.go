@@ -17,6 +17,8 @@ type exchange struct {
 
 	// The request as it came.
 	req          upstream.Head
+	started      bool   // begin has been done
+	served       bool   // and what came of it: the request is to be served
 	entered      bool   // it counts for limits.max_in_flight
 	trusted      bool   // its client is one of trusted_proxies
 	host         []byte // without port
@@ -90,10 +92,18 @@ func (x *exchange) free() {
 
 // serve is the life of a request.
 func (x *exchange) serve() {
-	if x.begin() && x.match() && x.read() && x.choose() && x.forward() {
+	if x.start() && x.match() && x.read() && x.choose() && x.forward() {
 		x.offer()
 	}
 	x.end()
+}
+
+// start is begin, once: a connection may have to begin an exchange before it knows how to go on.
+func (x *exchange) start() bool {
+	if !x.started {
+		x.started, x.served = true, x.begin()
+	}
+	return x.served
 }
 
 // end counts the exchange and lets its connection go on, or not.

@@ -68,7 +68,7 @@ func (x *exchange) broken(reason monitor.Reason) bool {
 	x.seen.Reason = reason
 	x.conn.closing = true
 	if x.ans.Framing == upstream.UntilClose || x.req.Minor == 0 {
-		_ = x.conn.wire.Reset()
+		x.conn.resets, x.conn.linger = true, false
 	}
 	return false
 }

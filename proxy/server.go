@@ -140,7 +140,8 @@ func (s *Server) each(f func(*conn)) {
 	}
 }
 
-// sweep looks for clients that left while an exchange of theirs runs, about every 100 ms.
+// sweep looks for clients that left, about every 100 ms: while an exchange of theirs runs, and once in each wait for a request, for an end
+// that came with the last request has no sign of its own.
 func (s *Server) sweep() {
 	now := s.opt.Watch.Now()
 	if now-s.swept < int64(sweepEvery) {
@@ -155,12 +156,19 @@ func (s *Server) sweep() {
 		if left == 0 {
 			return // a map is walked from a random place: the others' turn comes
 		}
-		if since := c.busy.Load(); since == 0 || now-since < int64(sweepEvery) {
-			continue
-		}
-		left--
-		if c.wire.Gone() {
-			c.leave()
+		runs, waits := c.busy.Load(), c.waiting.Load()
+		switch {
+		case runs > 0 && now-runs >= int64(sweepEvery):
+			left--
+			if c.wire.Gone() {
+				c.leave()
+			}
+		case waits > 0 && waits != c.looked && now-waits >= int64(sweepEvery) && c.wire.Plain():
+			left--
+			c.looked = waits
+			if c.wire.Gone() {
+				c.wire.CutRead()
+			}
 		}
 	}
 }

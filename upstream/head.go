@@ -92,6 +92,14 @@ func HeadEnd(b []byte, seen int, limit Limits) (int, *HeadError) {
 	return 0, nil
 }
 
+// HeadComes says that b has a whole head, perhaps behind empty lines.
+func HeadComes(b []byte) bool {
+	for bytes.HasPrefix(b, blank[:2]) {
+		b = b[2:]
+	}
+	return bytes.Contains(b, blank)
+}
+
 // bareLF says that a LF in b follows no CR; a LF that b begins with counts, so the caller looks again from the start.
 func bareLF(b []byte) bool {
 	for i := 0; ; i++ {

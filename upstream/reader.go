@@ -9,6 +9,7 @@ type Reader struct {
 	buf  []byte
 	r, w int // what was not used yet is buf[r:w]
 	base int // bytes before it are kept: the head, while its exchange runs
+	live live
 }
 
 // BufferSize is what a borrowed buffer holds: the usual head and body. At 4 KiB a 16 KiB body costs 30% more.
