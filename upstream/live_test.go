@@ -96,7 +96,7 @@ func TestHeadComes(t *testing.T) {
 // unread is how many bytes wait in the wire's socket.
 func unread(t testing.TB, w *Wire) (n int) {
 	t.Helper()
-	if err := w.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.FIONREAD) }); err != nil {
+	if err := w.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
 		t.Fatal(err)
 	}
 	return n
