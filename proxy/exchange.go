@@ -113,7 +113,7 @@ func (x *exchange) end() {
 	if x.seen.Status == 0 {
 		return // nothing came that was a request
 	}
-	now := time.Now()
+	now := x.now()
 	x.seen.Duration = now.Sub(x.began)
 	x.seen.Overhead = x.overhead(now)
 	if x.meter == nil {
@@ -124,6 +124,9 @@ func (x *exchange) end() {
 	x.keep()
 	x.inspect()
 }
+
+// now is the time, by the clock that only runs: half as dear as time.Now, which reads the calendar's too.
+func (x *exchange) now() time.Time { return x.began.Add(time.Since(x.began)) }
 
 // overhead is the time that neither the client nor the model server was waited for.
 func (x *exchange) overhead(now time.Time) time.Duration {

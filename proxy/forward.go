@@ -104,7 +104,7 @@ func (x *exchange) send(c *upstream.Conn) error {
 // markSent notes when the request went to a model server first: the route's timeout counts from there.
 func (x *exchange) markSent() {
 	if x.sent.IsZero() {
-		x.sent = time.Now()
+		x.sent = x.now()
 		x.seen.Sent = true
 	}
 }

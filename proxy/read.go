@@ -20,9 +20,7 @@ const defaultBodyIdle = 30 * time.Second
 // read reads of the body what routing needs, all of it when it is short, and otherwise only what has come already.
 func (x *exchange) read() bool {
 	if !x.body.Done() {
-		err := x.readPrefix()
-		x.ready = time.Now()
-		if err != nil {
+		if err := x.readPrefix(); err != nil {
 			return x.bodyFailed(err)
 		}
 	}
@@ -103,6 +101,9 @@ func (x *exchange) fill() error {
 	in.Wire().ReadWithin(x.bodyIdle())
 	err := in.Fill()
 	in.Wire().ReadWithin(0)
+	if !x.seen.Sent {
+		x.ready = x.now()
+	}
 	return err
 }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"io"
-	"time"
 
 	"mlproxy/monitor"
 	"mlproxy/upstream"
@@ -13,7 +12,7 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	if err := x.finalHead(c); err != nil {
 		return false, err
 	}
-	x.answered = time.Now()
+	x.answered = x.now()
 	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
 	x.task.Answered(x.ans.Status)
 	if x.tries == 1 && !x.version.Pool.Options.Breaker.Fails(x.ans.Status) {
@@ -26,7 +25,7 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	if err := x.passAnswer(c); err != nil {
 		return false, err
 	}
-	x.last = time.Now()
+	x.last = x.now()
 	x.seen.Upstream = x.last.Sub(x.sent)
 	return !x.ans.Close && x.ans.Framing != upstream.UntilClose && x.ans.Status != 101, nil
 }
