@@ -30,7 +30,7 @@ type KeyStatus struct {
 	InForce string `json:"in_force,omitempty"`
 	// Since is when the value came.
 	Since time.Time `json:"since"`
-	// Known says that the key is the document, or speaks of a route that there is.
+	// Known says that the key is one that mlproxy reads, and if it speaks of a route, that there is such a route.
 	Known bool `json:"-"`
 }
 
@@ -56,8 +56,7 @@ func (l *Loop) consulStatus(s *state) *ConsulStatus {
 	}
 	status.Contact, status.Stale = heard(contact.Keys)
 	for name, k := range s.remote.keys {
-		_, known := s.base.Routes[routeOf(name)]
-		about := KeyStatus{Index: k.index, Valid: k.fault == "", Fault: k.fault, Since: k.since, Known: known || name == documentKey}
+		about := KeyStatus{Index: k.index, Valid: k.fault == "", Fault: k.fault, Since: k.since, Known: s.knows(name)}
 		if k.fault != "" {
 			about.InForce = k.inForce()
 		}
@@ -72,6 +71,12 @@ func (l *Loop) consulStatus(s *state) *ConsulStatus {
 		status.Services[service.String()] = about
 	}
 	return status
+}
+
+// knows says whether a key is one that is read.
+func (s *state) knows(key string) bool {
+	_, routed := s.base.Routes[routeOf(key)]
+	return key == documentKey || routed && reader(key) != nil
 }
 
 // silence is how long Consul may say nothing at all. A member of a fleet renews its session, and so asks for an answer, every few seconds.

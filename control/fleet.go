@@ -81,8 +81,8 @@ func (s *state) writes(next map[string]config.Override) (all []write, err error)
 			continue
 		}
 		if _, masked := s.said.Routes[route]; masked {
-			return nil, fmt.Errorf("%w: route %q has an override of this proxy alone, which would mask the fleet's; remove it first: %s?local=true",
-				ErrMasked, route, removal(route))
+			return nil, fmt.Errorf("%w: route %q has an override of this proxy alone, which would mask the fleet's; remove it first: %s",
+				ErrMasked, route, removal(route, true))
 		}
 		w := write{route: route, index: s.remote.keys[sayingsFolder+route].index}
 		if after {
@@ -158,7 +158,7 @@ func fleetError(err error, done []write) error {
 		return fmt.Errorf("%w: another proxy's operator was faster%s; look at the status, then decide again", ErrStale, part)
 	case errors.Is(err, source.ErrUnreachable):
 		return fmt.Errorf("%w: Consul cannot be reached, and the fleet shares its overrides there: %w%s; "+
-			"try again, or add ?local=true to change this proxy alone", ErrFleet, err, part)
+			"try again, or change this proxy alone: --local, in the API ?local=true", ErrFleet, err, part)
 	}
 	return fmt.Errorf("%w: %w%s", ErrFleet, err, part)
 }

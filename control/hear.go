@@ -138,6 +138,9 @@ func (r *remote) revision(changed []string) Revision {
 	words := make([]string, len(changed))
 	for i, name := range changed {
 		words[i] = fmt.Sprintf("%s/%s @%d", r.prefix, name, r.keys[name].index)
+		if r.keys[name].value == nil {
+			words[i] = fmt.Sprintf("%s/%s deleted", r.prefix, name)
+		}
 	}
 	by.Reason = strings.Join(words, ", ")
 	if len(changed) != 1 || !strings.HasPrefix(changed[0], sayingsFolder) {

@@ -163,15 +163,15 @@ func (s *state) mask(now *state) []mask {
 		s.edited = union(s.edited, nil)
 	}
 	for _, m := range masks {
-		s.edited[m.route] = time.Now()
+		s.edited[m.route] = m
 	}
 	return masks
 }
 
 func (l *Loop) tellMasks(masks []mask) {
 	for _, m := range masks {
-		l.log.Warn("a change of a route is masked by a layer above", "route", m.route, "layer", m.from, "says", m.below,
-			"masked_by", m.by, "which_says", m.above, "to_remove", removal(m.route))
+		l.log.Warn("a change of a route is masked by a layer above", "route", m.route, "layer", m.from.Words(), "says", text(m.says),
+			"masked_by", m.by.Words(), "which_says", text(m.above), "to_remove", m.remedy())
 	}
 }
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,7 +91,7 @@ func (l *Loop) Rollback(ctx context.Context, c Change) (Revision, error) {
 	})
 }
 
-// RemoveOverride takes the operator's word on a route back: the config file decides again. Where that switches the route to another
+// RemoveOverride takes the operator's word on a route back: the layer below decides again. Where that switches the route to another
 // pool, it must be reachable or the change forced.
 func (l *Loop) RemoveOverride(ctx context.Context, c Change) (Revision, error) {
 	s := l.state.Load()
@@ -98,7 +99,7 @@ func (l *Loop) RemoveOverride(ctx context.Context, c Change) (Revision, error) {
 		s = s.shared()
 	}
 	if err := s.overridden(c.Route); err != nil {
-		return Revision{}, err
+		return Revision{}, elsewhere(err, l.state.Load(), &c)
 	}
 	if err := l.fit(ctx, c, choice(s.base.Routes[c.Route])); err != nil {
 		return Revision{}, err
@@ -116,9 +117,32 @@ func (s *state) overridden(route string) error {
 		return err
 	}
 	if _, is := s.said.Routes[route]; !is {
-		return fmt.Errorf("%w: route %q is as the config file says", ErrNoOverride, route)
+		return fmt.Errorf("%w: route %q is as %s says", ErrNoOverride, route, layerOf(s.wanted.Routes[route].Source))
 	}
 	return nil
+}
+
+// layerOf is who says something, as one speaks of them.
+func layerOf(s config.Source) string {
+	if s.Origin == config.FromFile {
+		return "the config file"
+	}
+	return s.Words()
+}
+
+// elsewhere adds to ErrNoOverride that there is one, but of this proxy alone and not of the fleet, or the other way round.
+func elsewhere(err error, s *state, c *Change) error {
+	_, alone := s.said.Routes[c.Route]
+	_, fleet := s.remote.layer().Routes[c.Route]
+	switch {
+	case !errors.Is(err, ErrNoOverride):
+		return err
+	case alone && !c.Local:
+		return fmt.Errorf("%w of the fleet: that of route %q is this proxy's alone; %s", ErrNoOverride, c.Route, removal(c.Route, true))
+	case fleet && c.Local:
+		return fmt.Errorf("%w of this proxy alone: that of route %q is the fleet's; %s", ErrNoOverride, c.Route, removal(c.Route, false))
+	}
+	return err
 }
 
 // order has the loop carry out an operator's change, and returns the revision in force afterwards.

@@ -65,14 +65,14 @@ func (o *Overrides) nextEnd() (first time.Time) {
 	return first
 }
 
-// conflicts are the overrides that would no longer be valid above the file.
-func (o *Overrides) conflicts(file *config.Config) (conflicts config.Faults) {
+// conflicts are the overrides that would no longer be valid above the file. local says that they are of one proxy of a fleet.
+func (o *Overrides) conflicts(file *config.Config, local bool) (conflicts config.Faults) {
 	for _, route := range slices.Sorted(maps.Keys(o.Routes)) {
 		set := o.Routes[route]
 		for _, f := range refusals(file, route, set) {
 			conflicts = append(conflicts, file.Fault("routes."+route,
 				fmt.Sprintf("the operator's override of route %q would no longer be valid: %s", route, f.What),
-				"remove the override first ("+removal(route)+"), then reload"))
+				"remove the override first ("+removal(route, local)+"), then reload"))
 		}
 	}
 	return conflicts
@@ -85,35 +85,12 @@ func refusals(below *config.Config, route string, o config.Override) config.Faul
 	return faults
 }
 
-// removal says how the override of a route is removed.
-func removal(route string) string {
-	return fmt.Sprintf("mlproxy override remove %s, or DELETE /api/v1/routes/%s/override", route, route)
-}
-
-// mask is a change of a route that has no effect, because a layer above has the say.
-type mask struct{ route, from, below, by, above string }
-
-func (m *mask) String() string {
-	return fmt.Sprintf("%s: (%s) is masked by %s (%s)", m.route, m.below, m.by, m.above)
-}
-
-// masked are the changes from one state to the next that have no effect: of the file, where Consul or an operator has overridden the
-// route, and of Consul's keys, where an operator has.
-func masked(now, next *state) (masks []mask) {
-	said := next.overrides()
-	for _, route := range slices.Sorted(maps.Keys(next.base.Routes)) {
-		set, overridden := said.Routes[route]
-		was, is := choice(now.base.Routes[route]), choice(next.base.Routes[route])
-		wasFile, isFile := choice(now.file.Routes[route]), choice(next.file.Routes[route])
-		from := next.base.Routes[route].Origin
-		switch {
-		case overridden && !equal(was, is):
-			masks = append(masks, mask{route, from, text(is), "the operator's", text(set)})
-		case from == consul && !equal(wasFile, isFile):
-			masks = append(masks, mask{route, "file", text(isFile), "Consul's", text(is)})
-		}
+// removal says how the override of a route is removed: that of the fleet, if there is one, or of this proxy alone.
+func removal(route string, local bool) string {
+	if local {
+		return fmt.Sprintf("mlproxy override remove %s --local, or DELETE /api/v1/routes/%s/override?local=true", route, route)
 	}
-	return masks
+	return fmt.Sprintf("mlproxy override remove %s, or DELETE /api/v1/routes/%s/override", route, route)
 }
 
 // overrides are what operators have said, to the fleet and to this proxy alone, which lies above.

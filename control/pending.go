@@ -13,7 +13,7 @@ import (
 	"mlproxy/router"
 )
 
-// A switch that nobody waits for, because the file changed or an override ended, must not send a route's traffic to a pool that
+// A switch that nobody waits for, because the file or a key changed or an override ended, must not send a route's traffic to a pool that
 // is down. It is held: the route stays where it is until the pool is ready, which is tried every second. An operator's
 // switch is refused instead, for she is there to hear it.
 
@@ -27,9 +27,11 @@ const (
 // hold keeps a blue/green route on a colour.
 type hold struct {
 	active string    // the colour that stays
-	to     string    // the pool that is to become active
+	wanted string    // the colour that is to become active
+	to     string    // its pool
 	since  time.Time // when the switch was asked for
 	why    string    // what is wrong with that pool
+	by     config.Source
 }
 
 // switches are the routes that wanted moves to another pool, as holds that keep them where they are. A route whose pool in force is no
@@ -45,10 +47,11 @@ func switches(before, wanted *config.Config, held map[string]hold) map[string]ho
 		if stay == "" || stay == r.BlueGreen.Active || r.BlueGreen.Force {
 			continue
 		}
-		holds[name] = hold{active: stay, to: to, since: time.Now()}
+		h := hold{active: stay, wanted: r.BlueGreen.Active, to: to, since: time.Now(), by: r.Source}
 		if old, same := held[name]; same && old.to == to {
-			holds[name] = old
+			h.since, h.why = old.since, old.why
 		}
+		holds[name] = h
 	}
 	return holds
 }
@@ -64,13 +67,13 @@ func colourOf(b *config.BlueGreen, pool string) string {
 	return ""
 }
 
-// holding is what the holds say over the file.
-func holding(held map[string]hold) config.Layer {
-	routes := make(map[string]config.Override, len(held))
+// holding is what the holds say over those whose switches they hold, who have the last word all the same.
+func holding(held map[string]hold) (layers []config.Layer) {
 	for name, h := range held {
-		routes[name] = config.Override{Active: h.active}
+		stays := config.Override{Active: h.active, Key: h.by.Key, Index: h.by.Index}
+		layers = append(layers, config.Layer{Origin: h.by.Origin, Routes: map[string]config.Override{name: stays}})
 	}
-	return config.Layer{Origin: "file", Routes: routes}
+	return layers
 }
 
 // settle decides which of the switches from now to next, asked for by nobody who waits, are held. The pools are tried on a table
@@ -143,10 +146,21 @@ func (l *Loop) look(ctx context.Context) {
 		fit, unfit := maps.Clone(s.held), try(ctx, reachable, s.table, s.held)
 		maps.DeleteFunc(fit, func(name string, _ hold) bool { return unfit[name].to != "" })
 		if len(fit) > 0 {
-			by := Revision{Origin: "file", Reason: pools(fit) + " can serve: the pending switch is made"}
+			by := Revision{Origin: askedBy(fit), Reason: pools(fit) + " can serve: the pending switch is made"}
 			_ = l.send(ctx, order{by: by, plan: func(s *state) (*state, error) { return s.release(fit), nil }})
 		}
 	})
+}
+
+// askedBy is the origin of switches; empty when they have several.
+func askedBy(held map[string]hold) (origin string) {
+	for _, h := range held {
+		if origin != "" && origin != h.by.Origin {
+			return ""
+		}
+		origin = h.by.Origin
+	}
+	return origin
 }
 
 // ready is nil when a pool can take a route's traffic: by its breakers and probes some endpoint is fit, and one can be connected to,

@@ -98,15 +98,24 @@ func parse(full, name string, value []byte) (*word, error) {
 		fleet, err := config.ParseFleet(full, value)
 		return &word{fleet: fleet}, err
 	}
-	read := config.ParseOverride
-	if !strings.HasPrefix(name, sayingsFolder) {
-		if read = routeKeys[lastPart(name)]; read == nil || !strings.HasPrefix(name, routesFolder) {
-			return nil, fmt.Errorf("%s is no key that mlproxy knows; known are config, routes/<route>/split, .../active, .../shadow, "+
-				"and overrides/<route>", full)
-		}
+	read := reader(name)
+	if read == nil {
+		return nil, fmt.Errorf("%s is no key that mlproxy knows; known are config, routes/<route>/split, .../active, .../shadow, "+
+			"and overrides/<route>", full)
 	}
 	over, err := read(full, value)
 	return &word{over: &over}, err
+}
+
+// reader reads the values of a key about a route; nil = there is no such key.
+func reader(name string) func(key string, src []byte) (config.Override, error) {
+	switch {
+	case strings.HasPrefix(name, sayingsFolder):
+		return config.ParseOverride
+	case strings.HasPrefix(name, routesFolder):
+		return routeKeys[lastPart(name)]
+	}
+	return nil
 }
 
 func lastPart(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
@@ -151,7 +160,7 @@ func (r *remote) over(file *config.Config, above *Overrides, now time.Time) (bas
 		delete(tried.keys, documentKey)
 	}
 	base, next = tried.lay(file, now)
-	lost := append(next.lost(r), list(above.conflicts(base))...)
+	lost := append(next.lost(r), list(above.conflicts(base, true))...)
 	if len(lost) == 0 || document.good == nil || next.keys[documentKey].good == document.good {
 		return base, next
 	}

@@ -78,7 +78,7 @@ func TestKeysLieOverTheFile(t *testing.T) {
 	d.says("iris", "3 consul canary: 20, stable: 80", "routes/iris/split", "")
 	d.put("routes/iris/split", "-")
 	d.says("iris", "4 file canary: 5, stable: 95", "routes/iris/split", "-")
-	if by := d.Status().Revision; by.Origin != "consul" || !strings.Contains(by.Reason, "mlproxy/routes/iris/split") {
+	if by := d.Status().Revision; by.Origin != "consul" || by.Reason != "mlproxy/routes/iris/split deleted" {
 		t.Errorf("the revision is of %+v", by)
 	}
 }
@@ -155,18 +155,43 @@ func TestAReloadBeneathKeys(t *testing.T) {
 	if !strings.Contains(d.log.String(), "is masked by a layer above") {
 		t.Errorf("nothing is said of the mask: %s", d.log)
 	}
+	d.hides("iris", "the config file", "change or delete the key mlproxy/routes/iris/split")
+	d.put("routes/iris/split", "-")
+	d.says("iris", "3 file canary: 50, stable: 50", "routes/iris/split", "-")
+	d.hides("iris", "", "")
+}
+
+// hides holds whose change of the route has no effect, and how it would; empty = there is none.
+func (d *fleetDesk) hides(route, whose, remedy string) {
+	d.Helper()
+	m := d.Status().Routes[route].Masked
+	if whose == "" || m == nil {
+		if m != nil || whose != "" {
+			d.Errorf("masked is %+v, want a change by %q", m, whose)
+		}
+		return
+	}
+	if !strings.HasPrefix(m.Words(), whose) || !strings.HasPrefix(m.Remedy, remedy) {
+		d.Errorf("masked is what %s said (%s), want %s (%s)", m.Words(), m.Remedy, whose, remedy)
+	}
 }
 
 // A switch by key waits for its pool, unless it is forced.
 func TestASwitchByKeyIsPending(t *testing.T) {
 	d := newFleetDesk(t)
 	d.put("routes/search/active", "green")
-	d.says("search", "1 file blue", "routes/search/active", "")
-	if p := d.Status().Routes["search"].BlueGreen.Pending; p == nil || p.Pool != "green" {
+	d.says("search", "2 consul blue", "routes/search/active", "")
+	p := d.Status().Routes["search"].BlueGreen.Pending
+	if p == nil || p.Pool != "green" || p.Active != "green" || !strings.HasPrefix(p.Words(), "consul mlproxy/routes/search/active @") {
 		t.Errorf("pending: %+v", p)
 	}
-	d.put("routes/search/active", "{active: green, force: true}")
-	d.says("search", "2 consul green", "routes/search/active", "")
+	d.put("routes/search/active", "-", "overrides/search", `{"active": "green", "author": "ann", "time": "2026-01-02T03:04:05Z"}`)
+	d.says("search", "3 operator blue", "overrides/search", "")
+	if p := d.Status().Routes["search"].BlueGreen.Pending; p == nil || p.Active != "green" || !strings.HasPrefix(p.Words(), "operator mlproxy/overrides/search @") {
+		t.Errorf("what another proxy's operator said is pending: %+v", p)
+	}
+	d.put("routes/search/active", "{active: green, force: true}", "overrides/search", "-")
+	d.says("search", "4 consul green", "routes/search/active", "")
 }
 
 // What operators say to the fleet lies above all keys; what one says to this proxy alone above that. Without Consul the fleet cannot be
@@ -181,6 +206,14 @@ func TestOverridesOfAFleet(t *testing.T) {
 	}
 	d.put("routes/iris/split", "{stable: 80, canary: 20}")
 	d.says("iris", "2 operator canary: 1, stable: 1", "routes/iris/split", "")
+	d.hides("iris", "consul mlproxy/routes/iris/split @", "mlproxy override remove iris, or")
+	refused := func(c Change, words string) {
+		t.Helper()
+		if _, err := d.RemoveOverride(t.Context(), c); !errors.Is(err, ErrNoOverride) || !strings.Contains(err.Error(), words) {
+			t.Errorf("removing %+v: %v", c, err)
+		}
+	}
+	refused(Change{Route: "iris", Local: true}, "is the fleet's; mlproxy override remove iris, or")
 
 	err := d.split("iris", config.Weights{"stable": 1, "canary": 0})
 	d.expect("a change for the fleet", err, ErrFleet, "iris", "2 operator canary: 1, stable: 1")
@@ -188,6 +221,11 @@ func TestOverridesOfAFleet(t *testing.T) {
 	d.expect("a change for this proxy", err, nil, "iris", "3 operator canary: 0, stable: 1")
 	err = d.split("iris", config.Weights{"stable": 1, "canary": 2})
 	d.expect("a change for the fleet beneath it", err, ErrMasked, "iris", "3 operator canary: 0, stable: 1")
+	d.put("routes/iris/split", "{stable: 70, canary: 30}")
+	settled(d.desk)
+	d.hides("iris", "consul mlproxy/routes/iris/split @", "mlproxy override remove iris --local, or")
+	d.put("routes/iris/split", "{stable: 80, canary: 20}")
+	refused(Change{Route: "search"}, "is as the config file says")
 	_, err = d.RemoveOverride(t.Context(), Change{Route: "iris", Local: true})
 	d.expect("as the fleet says", err, nil, "iris", "4 operator canary: 1, stable: 1")
 	d.put("overrides/iris", strings.Replace(said, `"time"`, `"expires": "2026-01-02T03:04:06Z", "time"`, 1))

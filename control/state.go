@@ -19,9 +19,9 @@ type state struct {
 	late     map[source.Service]late              // what it has since, and cannot be in force
 	refused  map[string]string                    // endpoints of these that may not be used, and why
 	base     *config.Config                       // all of these: what lies beneath the operators' words
-	held     map[string]hold                      // by route; switches of the file that wait for their pools
+	held     map[string]hold                      // by route; switches that wait for their pools
 	said     Overrides                            // by operators
-	edited   map[string]time.Time                 // when the file last changed a route beneath its override
+	edited   map[string]mask                      // by route; the last change beneath what has the say
 	previous map[string]config.Override           // per route, what was wanted before what is wanted now
 	wanted   *config.Config                       // file, holds and overrides, merged
 	table    *router.Table                        // of revision: what is wanted, without what is drained
@@ -45,10 +45,6 @@ func (s *state) withFile(c *config.Config) (*state, error) {
 		return nil, faults
 	}
 	next.said.Drained = known(s.said.Drained, next.base)
-	next.edited = maps.Clone(s.edited)
-	if next.edited == nil {
-		next.edited = map[string]time.Time{}
-	}
 	return &next, nil
 }
 
@@ -67,7 +63,7 @@ func (s *state) rebase() (faults config.Faults) {
 	var members config.Members
 	members, s.refused = s.memberships(base)
 	s.base = config.WithMembers(base, members)
-	return append(faults, s.said.conflicts(s.base)...)
+	return append(faults, s.said.conflicts(s.base, s.remote != nil)...)
 }
 
 // withOverride is the state with the operator's word on a route replaced; nil takes it back. Either way she has decided, and
@@ -107,7 +103,8 @@ func (s *state) without(now time.Time) (next *state, ended string) {
 // merge lays all layers over each other: wanted is what file and operators say of the routes, merged is that without drained
 // pools and endpoints.
 func (s *state) merge() (wanted, merged *config.Config, err error) {
-	if wanted, err = config.Merge(s.base, s.remote.layer(), holding(s.held), s.said.layer()); err != nil {
+	layers := append([]config.Layer{s.remote.layer()}, holding(s.held)...)
+	if wanted, err = config.Merge(s.base, append(layers, s.said.layer())...); err != nil {
 		return nil, nil, err
 	}
 	drained, err := drain(wanted, s.said.Drained)

@@ -55,6 +55,8 @@ type RouteStatus struct {
 	// Key and Index are of the key in Consul that said it, if one did.
 	Key   string `json:"key,omitempty"`
 	Index uint64 `json:"index,omitempty"`
+	// Masked is the last change beneath that word which has no effect, if there was one.
+	Masked *MaskStatus `json:"masked,omitempty"`
 	// Override tells of the operator's word, if it had the last.
 	Override *OverrideStatus `json:"override,omitempty"`
 	// Shadow is the share of requests copied to each shadow, 0..1.
@@ -79,8 +81,19 @@ type BlueGreenStatus struct {
 	Pending *PendingStatus `json:"pending,omitempty"`
 }
 
-// PendingStatus is a switch of the config file that is made once its pool can be reached.
+// Said is who said something: a layer, and if it is from Consul its key and that key's modify index.
+type Said struct {
+	Origin string `json:"origin"`
+	Key    string `json:"key,omitempty"`
+	Index  uint64 `json:"index,omitempty"`
+}
+
+// Words are as one speaks of it: "the config file", or "consul mlproxy/routes/iris/split @1234".
+func (s Said) Words() string { return layerOf(config.Source(s)) }
+
+// PendingStatus is a switch that nobody waits for, and that is made once its pool can be reached.
 type PendingStatus struct {
+	Said
 	Active string    `json:"active"`
 	Pool   string    `json:"pool"`
 	Since  time.Time `json:"since"`
@@ -88,13 +101,22 @@ type PendingStatus struct {
 	Why string `json:"why"`
 }
 
-// OverrideStatus is an override and what the config file says beneath it.
+// MaskStatus is a change of a route that has no effect, because a layer above has the say.
+type MaskStatus struct {
+	Said
+	Split  config.Weights `json:"split,omitempty"`
+	Active string         `json:"active,omitempty"`
+	Since  time.Time      `json:"since"`
+	// Remedy is how it comes into force.
+	Remedy string `json:"remedy"`
+}
+
+// OverrideStatus is an override and what is beneath it, said by whom.
 type OverrideStatus struct {
 	config.Override
 	MaskedSplit  config.Weights `json:"masked_split,omitempty"`
 	MaskedActive string         `json:"masked_active,omitempty"`
-	// MaskedSince is when the file last changed beneath it; zero when it has not.
-	MaskedSince time.Time `json:"masked_since,omitzero"`
+	Beneath      Said           `json:"beneath"`
 }
 
 // PoolStatus is one pool.
@@ -153,7 +175,7 @@ func (s *state) routeStatus(r *router.Route) RouteStatus {
 	c := r.Config
 	status := RouteStatus{
 		Match: MatchStatus(c.Match.Redacted()), Split: c.Split, Origin: c.Origin, Key: c.Key, Index: c.Index,
-		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name),
+		Share: map[string]float64{}, InFlight: map[string]int64{}, Override: s.overrideStatus(c.Name), Masked: s.maskStatus(c.Name),
 	}
 	if b := c.BlueGreen; b != nil {
 		status.Active = b.Active
@@ -177,7 +199,16 @@ func (s *state) pending(route string) *PendingStatus {
 	if !is {
 		return nil
 	}
-	return &PendingStatus{Active: s.base.Routes[route].BlueGreen.Active, Pool: h.to, Since: h.since, Why: h.why}
+	return &PendingStatus{Said: Said(h.by), Active: h.wanted, Pool: h.to, Since: h.since, Why: h.why}
+}
+
+// maskStatus is nil when nothing is hidden.
+func (s *state) maskStatus(route string) *MaskStatus {
+	m, is := s.hidden(route)
+	if !is {
+		return nil
+	}
+	return &MaskStatus{Said: Said(m.from), Split: m.says.Split, Active: m.says.Active, Since: m.since, Remedy: m.remedy()}
 }
 
 func (s *state) overrideStatus(route string) *OverrideStatus {
@@ -185,8 +216,9 @@ func (s *state) overrideStatus(route string) *OverrideStatus {
 	if !ok {
 		return nil
 	}
-	below := choice(s.base.Routes[route])
-	return &OverrideStatus{Override: o, MaskedSplit: below.Split, MaskedActive: below.Active, MaskedSince: s.edited[route]}
+	below := s.base.Routes[route]
+	said := choice(below)
+	return &OverrideStatus{Override: o, MaskedSplit: said.Split, MaskedActive: said.Active, Beneath: Said(below.Source)}
 }
 
 func (s *state) poolStatus(p *router.Pool) PoolStatus {

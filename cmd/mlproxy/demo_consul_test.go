@@ -23,7 +23,7 @@ func TestDemoWithConsul(t *testing.T) {
 	d.attempt(tries[2])
 	d.until("a line with half on the canary", func() bool { s := d.lastShare("iris-canary"); return s > 35 && s < 65 })
 	d.shows(d.attempt(tries[3]), "mlproxy/routes/digits/active", "mlproxy/routes/iris/split", "iris-stable", "50%")
-	d.shows(d.attempt(tries[4]), "iris: iris-stable 90%, iris-canary 10%", "fleet: all 1 prox")
+	d.shows(d.attempt(tries[4]), "iris: iris-stable 90%, iris-canary 10%", "fleet: its one proxy acts by it")
 	d.shows(d.attempt(tries[5]), "consul: mlproxy/routes/iris/split", "calm")
 	d.attempt(tries[6])
 	d.until("the file's shares", func() bool {

@@ -124,6 +124,9 @@ func (f *membership) tell(ctx context.Context, to chan<- []byte) {
 	}
 }
 
+// otherKeys is what the metrics call keys that mlproxy does not know: whoever can write one must not add series.
+const otherKeys = "other"
+
 // health is what the metrics show. A service that never answered has been silent since the start.
 func (f *membership) health() monitor.ConsulHealth {
 	status := f.loop.Consul()
@@ -137,9 +140,10 @@ func (f *membership) health() monitor.ConsulHealth {
 		}
 	}
 	for key, k := range status.Keys {
-		if k.Known {
-			h.Valid[key] = k.Valid
+		if !k.Known {
+			key = otherKeys
 		}
+		h.Valid[key] = k.Valid
 	}
 	return h
 }

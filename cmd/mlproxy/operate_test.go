@@ -201,7 +201,7 @@ func TestAPendingSwitch(t *testing.T) {
 	f.types("plan -c "+place(t, "next.yaml", switched), 0, "search: the switch to late would be pending: pool late", address)
 	put(switched)
 	f.answers("/search", "blue")
-	f.types("status", 0, "search: the config file's switch to green has been pending for", address)
+	f.types("status", 0, "search: the switch to green by the config file has been pending for", address)
 	if metrics := f.get("http://" + f.admin + "/metrics"); !strings.Contains(metrics, `mlproxy_switch_pending{route="search"} 1`) {
 		t.Error("the gauge does not show it")
 	}

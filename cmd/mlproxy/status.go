@@ -228,14 +228,13 @@ func (p page) alarm(what string, lines ...string) {
 func (p page) notes(name string, r control.RouteStatus) (notes []string) {
 	note := func(format string, args ...any) { notes = append(notes, name+": "+fmt.Sprintf(format, args...)) }
 	if b := r.BlueGreen; b != nil && b.Pending != nil {
-		note("the config file's switch to %s has been pending for %s: %s", b.Pending.Active, p.ago(b.Pending.Since), b.Pending.Why)
+		note("the switch to %s by %s has been pending for %s: %s", b.Pending.Active, b.Pending.Words(), p.ago(b.Pending.Since), b.Pending.Why)
 	}
-	if o := r.Override; o != nil && !o.MaskedSince.IsZero() {
-		note("the config file changed to (%s) %s ago, without effect until: mlproxy override remove %s",
-			value(o.MaskedSplit, o.MaskedActive), p.ago(o.MaskedSince), name)
+	if m := r.Masked; m != nil {
+		note("%s changed to (%s) %s ago, without effect; for that: %s", m.Words(), value(m.Split, m.Active), p.ago(m.Since), m.Remedy)
 	}
 	if o := r.Override; o != nil && p.endsSoon(&o.Override) {
-		note("the override ends %s; then it is (%s), as the config file says", p.ends(o.Expires), value(o.MaskedSplit, o.MaskedActive))
+		note("the override ends %s; then it is (%s), as %s says", p.ends(o.Expires), value(o.MaskedSplit, o.MaskedActive), o.Beneath.Words())
 	}
 	return notes
 }
@@ -311,13 +310,15 @@ func requests(m control.MatchStatus) string {
 
 // setBy is who had the last word on a route, and for how long.
 func (p page) setBy(r control.RouteStatus) string {
-	o := r.Override
-	if o == nil {
-		return config.Source{Origin: r.Origin, Key: r.Key, Index: r.Index}.Words()
+	by := config.Source{Origin: r.Origin, Key: r.Key, Index: r.Index}.Words()
+	if o := r.Override; o != nil {
+		by = said(r.Origin, o.Author, o.Reason)
+		if !o.Expires.IsZero() {
+			by += ", ends " + p.ends(o.Expires)
+		}
 	}
-	by := said(r.Origin, o.Author, o.Reason)
-	if !o.Expires.IsZero() {
-		by += ", ends " + p.ends(o.Expires)
+	if r.BlueGreen != nil && r.BlueGreen.Pending != nil {
+		by += ", " + r.BlueGreen.Pending.Active + " pending"
 	}
 	return by
 }

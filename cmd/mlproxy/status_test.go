@@ -22,7 +22,7 @@ func aStatus(now time.Time) *admin.Status {
 				"search": {
 					Match: control.MatchStatus{Hosts: []string{"a.example"}, Path: "/search", Methods: []string{"POST"}},
 					BlueGreen: &control.BlueGreenStatus{
-						Blue: "sb", Green: "sg", Pending: &control.PendingStatus{Active: "blue", Pool: "sb", Since: now.Add(-10 * time.Second), Why: "pool sb: down"},
+						Blue: "sb", Green: "sg", Pending: &control.PendingStatus{Said: control.Said{Origin: "file"}, Active: "blue", Pool: "sb", Since: now.Add(-10 * time.Second), Why: "pool sb: down"},
 					}, Active: "green", Origin: "file",
 					Share: map[string]float64{"sb": 0, "sg": 1}, InFlight: map[string]int64{"sb": 0, "sg": 12},
 				},
@@ -32,7 +32,11 @@ func aStatus(now time.Time) *admin.Status {
 					InFlight: map[string]int64{"stable": 3, "canary": 0}, Shadow: map[string]float64{"next": 0.2},
 					Override: &control.OverrideStatus{
 						Override:    config.Override{Author: "10.0.0.7", Reason: "careful", Expires: now.Add(4 * time.Minute)},
-						MaskedSplit: config.Weights{"stable": 9, "canary": 1}, MaskedSince: now.Add(-time.Minute),
+						MaskedSplit: config.Weights{"stable": 9, "canary": 1}, Beneath: control.Said{Origin: "file"},
+					},
+					Masked: &control.MaskStatus{
+						Said:  control.Said{Origin: "consul", Key: "mlproxy/routes/iris/split", Index: 12},
+						Split: config.Weights{"stable": 9, "canary": 1}, Since: now.Add(-time.Minute), Remedy: "mlproxy override remove iris",
 					},
 				},
 			},
@@ -65,9 +69,9 @@ No endpoint of pool next is fit to serve:
   next: http://a:3 has been unfit for 0s: refused
 
 stable: http://a:2 has been unfit for 2s: 5 failures in a row
-iris: the config file changed to (stable=9 canary=1) 1m ago, without effect until: mlproxy override remove iris
+iris: consul mlproxy/routes/iris/split @12 changed to (stable=9 canary=1) 1m ago, without effect; for that: mlproxy override remove iris
 iris: the override ends in 4m; then it is (stable=9 canary=1), as the config file says
-search: the config file's switch to blue has been pending for 10s: pool sb: down
+search: the switch to blue by the config file has been pending for 10s: pool sb: down
 stable: the drain ends in 10s
 stable: the drain of http://a:4 ends in 20s
 
@@ -78,7 +82,7 @@ ROUTE   REQUESTS               POOL    ROLE              SHARE   IN FLIGHT  SET 
 iris    model=iris             stable  split 2, drained  66.67%  3          operator 10.0.0.7: careful, ends in 4m
                                canary  split 1           33.33%  0
                                next    shadow            20%
-search  POST a.example/search  sg      green, active     100%    12         file
+search  POST a.example/search  sg      green, active     100%    12         file, blue pending
                                sb      blue, idle        0%      0
 
 POOL    BALANCE      ENDPOINT    FIT           IN FLIGHT

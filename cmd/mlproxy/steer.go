@@ -118,8 +118,12 @@ func (r *remote) change(t *terminal, c control.Change, far shared, do changing, 
 }
 
 func sayAgreement(t *terminal, a *control.Agreement) {
+	who := fmt.Sprintf("all %d proxies act", len(a.Agreed))
+	if len(a.Agreed) == 1 {
+		who = "its one proxy acts"
+	}
 	if len(a.Behind) == 0 {
-		fmt.Fprintf(t.Out, "fleet: all %d proxies act by it, after %v\n", len(a.Agreed), a.Took.Round(time.Millisecond))
+		fmt.Fprintf(t.Out, "fleet: %s by it, after %v\n", who, a.Took.Round(time.Millisecond))
 	}
 }
 
