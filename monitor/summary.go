@@ -125,7 +125,8 @@ func (s *Summary) mergeSketches(o *Summary) error {
 	errs := []error{
 		s.Duration.Merge(&o.Duration), s.Upstream.Merge(&o.Upstream),
 		s.FirstToken.Merge(&o.FirstToken), s.FirstAnswer.Merge(&o.FirstAnswer), s.InterToken.Merge(&o.InterToken),
-		s.Brightness.Merge(&o.Brightness), s.Pixels.Merge(&o.Pixels), s.Level.Merge(&o.Level), s.Sound.Merge(&o.Sound), s.Value.Merge(&o.Value), s.Confidence.Merge(&o.Confidence),
+		s.Brightness.Merge(&o.Brightness), s.Pixels.Merge(&o.Pixels), s.Level.Merge(&o.Level), s.Sound.Merge(&o.Sound),
+		s.Value.Merge(&o.Value), s.Confidence.Merge(&o.Confidence),
 	}
 	for kind, lengths := range o.Lengths {
 		errs = append(errs, s.length(kind).Merge(lengths))

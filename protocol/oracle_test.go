@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -71,6 +72,89 @@ func TestRequestsOfTheOracle(t *testing.T) {
 			t.Errorf("%s: columns %v", name, columns)
 		}
 	}
+}
+
+// The lengths of texts are those that the oracle found: in the mean, and as far as they tell one set of texts from another.
+func TestTextsOfTheOracle(t *testing.T) {
+	for _, set := range []string{"longer", "null"} {
+		var want struct {
+			MeanChars [2]float64 `json:"mean_chars"`
+			KS        float64    `json:"length_ks"`
+			AUC       float64    `json:"auc_length_only"`
+		}
+		read(t, "testdata/oracle/text_"+set+"_expected.json", &want)
+		before, after := lengths(t, "text_"+set+"_reference.jsonl"), lengths(t, "text_"+set+"_current.jsonl")
+		for what, pair := range map[string][2]float64{
+			"mean length before": {mean(before), want.MeanChars[0]}, "mean length after": {mean(after), want.MeanChars[1]},
+			"KS": {furthest(before, after), want.KS}, "AUC": {above(before, after), want.AUC},
+		} {
+			if math.Abs(pair[0]-pair[1]) > 1e-9 {
+				t.Errorf("%s: %s is %v; want %v", set, what, pair[0], pair[1])
+			}
+		}
+	}
+}
+
+// lengths are those of the rows of a file with a JSON object a line, sent as requests of 100 rows.
+func lengths(t *testing.T, name string) (all []float64) {
+	t.Helper()
+	content, err := os.ReadFile("testdata/oracle/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New("json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for batch := range slices.Chunk(slices.Collect(bytes.Lines(content)), 100) {
+		var f Facts
+		a.Request(&Message{ContentType: "application/x-ndjson", Body: slices.Concat(batch...)}, &f)
+		for _, l := range f.Lengths {
+			if l.Kind != Chars {
+				t.Fatalf("%s: a length in %s", name, l.Kind)
+			}
+			all = append(all, float64(l.N))
+		}
+	}
+	return all
+}
+
+func mean(all []float64) (m float64) {
+	for _, v := range all {
+		m += v / float64(len(all))
+	}
+	return m
+}
+
+// furthest is how far apart the shares of a and b are that do not exceed a number, at most (Kolmogorov and Smirnov).
+func furthest(a, b []float64) (most float64) {
+	share := func(of []float64, limit float64) (n float64) {
+		for _, v := range of {
+			if v <= limit {
+				n += 1 / float64(len(of))
+			}
+		}
+		return n
+	}
+	for _, v := range slices.Concat(a, b) {
+		most = max(most, math.Abs(share(a, v)-share(b, v)))
+	}
+	return most
+}
+
+// above is the probability that one of b is greater than one of a; equal ones count half. It is the AUC.
+func above(a, b []float64) (p float64) {
+	for _, x := range a {
+		for _, y := range b {
+			switch {
+			case y > x:
+				p++
+			case x == y:
+				p += 0.5
+			}
+		}
+	}
+	return p / float64(len(a)*len(b))
 }
 
 // read decodes a JSON file.

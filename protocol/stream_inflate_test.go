@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -135,4 +136,32 @@ func TestEncodedStreamsWhoseReaderFails(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	i.close()
+}
+
+// Whatever a server sends as encoded, and however it is divided, it is read within bounds and the same, and nothing is left of what read it.
+func FuzzEncodedStream(f *testing.F) {
+	names := slices.Sorted(maps.Keys(encodings))
+	for i, e := range names {
+		f.Add(uint8(i), slices.Concat(flushed(f, e, speaker, hello, stop, done)...), uint8(7))
+		f.Add(uint8(i), deflated(f, e, bytes.Repeat([]byte("\n"), 2<<20)), uint8(200))
+	}
+	var whole, pieces Stream
+	f.Fuzz(func(t *testing.T, encoding uint8, stream []byte, size uint8) {
+		e := called(names[int(encoding)%len(names)])
+		var want, got Facts
+		whole.Begin(openai{}, "text/event-stream", e)
+		whole.Read(stream, time.Second)
+		whole.End(true, &want)
+		pieces.Begin(openai{}, "text/event-stream", e)
+		for piece := range slices.Chunk(stream, max(1, int(size))) {
+			pieces.Read(piece, time.Second)
+		}
+		pieces.End(true, &got)
+		if want.Faults[TooLarge]+want.Faults[EncodingBroken] == 0 && (shown(&got) != shown(&want) || whole.Outcome != pieces.Outcome) {
+			t.Errorf("%s in pieces %s %s\nat once %s %s", e, pieces.Outcome, shown(&got), whole.Outcome, shown(&want))
+		}
+		if left := inflatingNow.Load(); left != 0 {
+			t.Errorf("%d bytes are still held", left)
+		}
+	})
 }
