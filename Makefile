@@ -13,8 +13,11 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X mai
 # Rooms with allocation tests: the race detector allocates for itself, so these run once more without it.
 ALLOC := $(sort $(dir $(shell grep -rlE '^func Test[A-Za-z]*Alloc' --include='*_test.go' . 2>/dev/null)))
 
+# Rooms with benchmarks.
+PIECES := $(sort $(dir $(shell grep -rlE '^func Benchmark' --include='*_test.go' . 2>/dev/null)))
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint load bench bench-save demo-fleet chaos soak clean clean-tools fmt setup vet race alloc fuzz always
+.PHONY: help run build test lint load bench bench-save bench-pieces demo-fleet chaos soak clean clean-tools fmt setup vet race alloc fuzz always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.\/%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +63,10 @@ bench: build ## what an exchange costs mlproxy, nginx and HAProxy: make bench BE
 bench-save: build ## the same for every case, kept in bench/results with a description of the machine
 	@mkdir -p bench/results
 	@go run ./bench/compare -mlproxy bin/mlproxy -cases all $(BENCH) -save bench/results/$(VERSION).json
+
+bench-pieces: .bin/benchstat ## the pieces of the hot path, one by one, in nanoseconds and allocations: make bench-pieces OLD=pieces.txt
+	@mkdir -p bin; go test -run '^$$' -bench . -benchmem -count 6 -benchtime 200ms $(PIECES) >bin/pieces.txt || { cat bin/pieces.txt; exit 1; }
+	@.bin/benchstat $(OLD) bin/pieces.txt
 
 demo-fleet: build .bin/consul ## three proxies and a Consul: switches by a key under load, and how long they took: make demo-fleet SWITCHES=20 RATE=500
 	@go run ./bench/fleet -mlproxy bin/mlproxy -switches $(SWITCHES) -rate $(RATE)
