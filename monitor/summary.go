@@ -28,7 +28,7 @@ type Summary struct {
 
 	Features map[string]*FeatureSummary `json:"features,omitempty"` // at most 64, where the protocol names them
 
-	Outputs        int64            `json:"outputs"` // rows with a prediction, or without one
+	Outputs        int64            `json:"outputs"` // rows of answers of status 2xx, with a prediction or without
 	OutputsMissing map[string]int64 `json:"outputs_missing,omitempty"`
 	Classes        map[string]int64 `json:"classes,omitempty"`
 	Tokens         map[string]int64 `json:"tokens,omitempty"`
@@ -164,6 +164,9 @@ func (s *Summary) add(r *Record, class func(string) string) {
 	}
 	s.addRequest(r.Facts)
 	s.addAnswer(r.Facts, class)
+	if r.Seen == nil || r.Seen.Status/100 == 2 {
+		s.Outputs += int64(expected(r.Facts))
+	}
 }
 
 func (s *Summary) addStream(stream *protocol.Stream) {
@@ -204,13 +207,19 @@ func (s *Summary) addRequest(f *protocol.Facts) {
 	}
 }
 
-func (s *Summary) addAnswer(f *protocol.Facts, class func(string) string) {
+// expected is how many rows an answer of status 2xx should have a prediction for.
+func expected(f *protocol.Facts) int {
 	missing := 0
-	for reason, n := range f.OutputsMissing {
-		tally(&s.OutputsMissing, protocol.MissingReason(reason).String(), int64(n))
+	for _, n := range f.OutputsMissing {
 		missing += n
 	}
-	s.Outputs += int64(max(len(f.Outputs), missing, f.Rows))
+	return max(len(f.Outputs), missing, f.Rows)
+}
+
+func (s *Summary) addAnswer(f *protocol.Facts, class func(string) string) {
+	for reason, n := range f.OutputsMissing {
+		tally(&s.OutputsMissing, protocol.MissingReason(reason).String(), int64(n))
+	}
 	for i := range f.Outputs {
 		o := &f.Outputs[i]
 		if o.Class != "" {

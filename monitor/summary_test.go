@@ -163,6 +163,21 @@ func TestSummaryOfWhatWasAskedAndSaid(t *testing.T) {
 	mean("audio_seconds", 1.5)
 }
 
+// A row that was answered with an error is no output: neither one that is there nor one that is missing.
+func TestErrorsAreNoOutputs(t *testing.T) {
+	f := func(status int, want int64) {
+		t.Helper()
+		s := named()
+		s.add(&Record{Facts: &protocol.Facts{Rows: 3}, Seen: &Observation{Status: status}}, nil)
+		if s.Outputs != want {
+			t.Errorf("%d: %d outputs, want %d", status, s.Outputs, want)
+		}
+	}
+	f(200, 3)
+	f(400, 0)
+	f(503, 0)
+}
+
 func TestFeaturesAreBounded(t *testing.T) {
 	var s Summary
 	for i := range maxFeatures + 10 {
