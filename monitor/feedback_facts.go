@@ -10,10 +10,10 @@ import (
 	"mlproxy/protocol"
 )
 
-// Inspected takes what the bodies of an exchange say: predictions for labels to be held against, and what was searched for, where that was not
+// Learn takes what the bodies of an exchange say: predictions for labels to be held against, and what was searched for, where that was not
 // known before.
-func (j *Joiner) Inspected(id []byte, f *protocol.Facts, now time.Time) {
-	h := hashID(j.served, id)
+func (j *Joiner) Learn(r *Record) {
+	f, h := r.Facts, hashID(j.served, r.RequestID)
 	shard := j.served.shard(h)
 	e := shard.find(h)
 	if e == nil {
@@ -22,7 +22,7 @@ func (j *Joiner) Inspected(id []byte, f *protocol.Facts, now time.Time) {
 	}
 	if len(f.Outputs) > 0 {
 		shard.keepRows(e, predictionsOf(f))
-		e.judgeWaiting(now)
+		e.judgeWaiting(r.At)
 	}
 	l, session, search := e.ledger, e.session, e.session != 0 && !e.asked && len(f.Query) > 0
 	at := time.Unix(0, e.at)

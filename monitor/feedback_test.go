@@ -408,8 +408,8 @@ func TestLabelsMeetPredictions(t *testing.T) {
 	said := &protocol.Facts{Outputs: []protocol.Output{{Class: "setosa"}, {HasValue: true, Value: .75}}}
 	j.Served(l, []byte("a"), noon, 0, nil, true)
 	j.Take(FromAdmin, []Feedback{{RequestID: "a", Event: Label, Value: "setosa"}}, noon)
-	j.Inspected([]byte("a"), said, noon)
-	j.Inspected([]byte("b"), said, noon) // which nobody knows
+	j.Learn(&Record{RequestID: []byte("a"), At: noon, Facts: said})
+	j.Learn(&Record{RequestID: []byte("b"), At: noon, Facts: said}) // which nobody knows
 	j.Take(FromAdmin, []Feedback{
 		{RequestID: "a", Event: Label, Row: 1, Value: 1.0},
 		{RequestID: "a", Event: Label, Row: 1, Value: 0.0},
@@ -432,8 +432,8 @@ func TestQueryOfTheBodyIsASearch(t *testing.T) {
 	for i, query := range []string{"red shoes", "RED shoes", "blue hats"} {
 		id := []byte{byte('a' + i)}
 		j.Served(l, id, noon.Add(time.Duration(i)*time.Second), session, nil, true)
-		j.Inspected(id, &protocol.Facts{Query: []byte(query)}, noon)
-		j.Inspected(id, &protocol.Facts{Query: []byte(query)}, noon) // once is enough
+		j.Learn(&Record{RequestID: id, At: noon, Facts: &protocol.Facts{Query: []byte(query)}})
+		j.Learn(&Record{RequestID: id, At: noon, Facts: &protocol.Facts{Query: []byte(query)}}) // once is enough
 	}
 	if n := count(l, FromRouter, RedoSearch); n != 1 {
 		t.Errorf("%d redone searches, want 1", n)

@@ -87,7 +87,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 	p.loop.Inherit(given.lock)
 	p.access = newAccess(first.Config, table, registry, logTo, p.log)
 	p.traces = newTraces(table, registry, b.Version, p.log)
-	p.reader = monitor.NewInspector(registry)
+	p.reader = monitor.NewInspector(registry, registry.Joiner().Learn)
 	p.proxy = proxy.New(proxy.Options{
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
 		Inspector: p.reader, Log: p.log,

@@ -144,3 +144,25 @@ func TestPublicFeedbackIsLimited(t *testing.T) {
 	}
 	r.awaitSum(limited, "mlproxy_feedback_dropped_total", "source=data", "reason=rate_limited")
 }
+
+// A label is held against what the version predicted, which is read from its answer.
+func TestLabels(t *testing.T) {
+	r := start(t, fmt.Sprintf(`
+trusted_proxies: [127.0.0.1]
+pools: {a: {endpoints: [%q]}}
+routes: {iris: {match: {path: /v2/}, split: {a: 1}, protocol: open_inference, feedback: true}}
+`, serve(t, modeltest.Options{}).URL))
+	answer, text := r.post(inferPath, setosa, "X-Request-ID: one")
+	must(t, equal("the status", answer.StatusCode, 200))
+	r.post(inferPath, setosa, "X-Request-ID: two")
+	status, said := r.call(http.MethodPost, "/api/v1/feedback", `{"request_id":"one","event":"label","value":0}
+{"request_id":"two","event":"label","value":2}`)
+	must(t, equal("the status", status, 200))
+	await(t, "the quality", func() error {
+		q := r.feedback("iris", "a", "admin").Quality
+		if q == nil || q.Labels != 2 || q.Accuracy != .5 {
+			return fmt.Errorf("the quality is %+v, after %s (%s)", q, said, text)
+		}
+		return nil
+	})
+}
