@@ -19,6 +19,7 @@ type Config struct {
 	Log            Log
 	Tracing        *Tracing // nil = off
 	Feedback       Feedback
+	Journal        *Journal // nil = off
 	Admin          Admin
 	Consul         *Consul // nil = the file alone says everything
 	// StateDir is absolute, or relative to the working directory; a relative path in the file starts at the file's folder.

@@ -96,5 +96,9 @@ func TestValuesOfFeatures(t *testing.T) {
 	f("access_log", func(c *Config) any { return c.Log.Access }, Access{Sample: 0.5, File: "access.log"})
 	f("feedback", func(c *Config) any { return []any{c.Feedback, c.Routes["x"].Feedback, c.Routes["y"].Feedback} },
 		[]any{Feedback{KeyFile: "/etc/mlproxy/receipts", Window: 2 * time.Hour, Remember: 5000, MaxPerSecond: 7}, true, false})
+	f("journal", func(c *Config) any { return c.Journal }, &Journal{
+		File: "predictions.jsonl", Sample: .05, MaxSize: 1 << 30, MaxAge: time.Hour, Keep: 3, Bodies: true,
+		Redact: []string{"user.name", "inputs.*.data"}, Hash: []string{"user.id"}, Fsync: "interval",
+	})
 	f("tracing", func(c *Config) any { return c.Tracing }, &Tracing{"http://collector:4318/v1/traces", 1})
 }

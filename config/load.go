@@ -77,6 +77,9 @@ func (c *Config) settle(folder string) {
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)
 	c.Log.Access.File = from(folder, c.Log.Access.File)
+	if c.Journal != nil {
+		c.Journal.File = from(folder, c.Journal.File)
+	}
 	c.Feedback.KeyFile = from(folder, c.Feedback.KeyFile)
 }
 
@@ -119,6 +122,11 @@ func (c *Config) checkFiles() (faults Faults) {
 	}
 	if err := checkPlace(c.Log.Access.File); err != nil {
 		faults = append(faults, c.Fault("log.access.file", "log.access.file: "+err.Error(), "name a file in a folder that exists"))
+	}
+	if c.Journal != nil {
+		if err := checkPlace(c.Journal.File); err != nil {
+			faults = append(faults, c.Fault("journal.file", "journal.file: "+err.Error(), "name a file in a folder that exists"))
+		}
 	}
 	faults = append(faults, c.loadFeedback()...)
 	faults = append(faults, c.tryTLS()...)

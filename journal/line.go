@@ -14,10 +14,12 @@ const (
 	mostText = 256
 )
 
+const timeForm = "2006-01-02T15:04:05.000000Z"
+
 // appendLine appends the line of a record: one JSON object, its fields always there and in this order, in printable ASCII.
 func appendLine(b []byte, r *monitor.Record) []byte {
 	b = append(b, `{"time":"`...)
-	b = r.At.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	b = r.At.UTC().AppendFormat(b, timeForm)
 	b = appendBytes(b, `","request_id":"`, r.RequestID, mostText)
 	b = appendBytes(b, `","client":"`, r.Client, mostText)
 	b = appendBytes(b, `","method":"`, r.Method, mostText)

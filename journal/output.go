@@ -11,10 +11,15 @@ import (
 // output is where lines go: a file, or standard error. A line is written whole or not at all, also when the disk is full in the
 // middle of one: the rest of it comes first when there is room again.
 type output struct {
+	what string // in messages
 	path string // "" = standard error
 	to   io.Writer
 	file *os.File // nil for standard error
 	torn []byte   // the rest of a line that was written in part
+
+	begun  time.Time // when the first line of the file was written, as far as it says
+	dirty  bool      // something was written that was not flushed to the disk
+	synced time.Time
 }
 
 // mode of files that are made: others may not read who asks for what.
@@ -34,7 +39,7 @@ func (o *output) follow(path string, stderr io.Writer) error {
 	}
 	if path == "" {
 		o.close()
-		*o = output{to: stderr}
+		*o = output{what: o.what, to: stderr}
 		return nil
 	}
 	return o.open(path)
@@ -55,7 +60,7 @@ func (o *output) open(path string) error {
 		return err
 	}
 	o.close()
-	*o = output{path: path, to: f, file: f}
+	*o = output{what: o.what, path: path, to: f, file: f, begun: beginOf(f), synced: time.Now()}
 	if endsInALine(f) {
 		o.torn = newline // whoever wrote it was killed in the middle
 	}
@@ -164,16 +169,16 @@ func (o *output) rotate(keep int) error {
 	}
 	for ; last > max(keep, 1); last-- {
 		if err := os.Remove(o.numbered(last - 1)); err != nil {
-			return fmt.Errorf("cannot remove an old access log: %w", err)
+			return fmt.Errorf("cannot remove an old %s: %w", o.what, err)
 		}
 	}
 	for ; last > 1; last-- {
 		if err := os.Rename(o.numbered(last-1), o.numbered(last)); err != nil {
-			return fmt.Errorf("cannot rename an old access log: %w", err)
+			return fmt.Errorf("cannot rename an old %s: %w", o.what, err)
 		}
 	}
 	if err := o.retire(keep); err != nil {
-		return fmt.Errorf("cannot rename the access log: %w", err)
+		return fmt.Errorf("cannot rename the %s: %w", o.what, err)
 	}
 	return o.renew()
 }

@@ -222,6 +222,14 @@ func (m *message) header(name string) string {
 	return ""
 }
 
+// plain is the body if all of it is there, as it was before any encoding.
+func (m *message) plain() []byte {
+	if encoding := m.header("Content-Encoding"); m.cut || encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil
+	}
+	return m.body
+}
+
 // read is the message as adapters have it.
 func (m *message) read() protocol.Message {
 	return protocol.Message{

@@ -67,17 +67,20 @@ func (i *Inspector) Drop(c *Capture, why InspectDrop) {
 	i.recycle(c)
 }
 
-// Offer has the exchange of which r tells inspected, for its version's meter. It never waits, and keeps nothing of the record.
-func (i *Inspector) Offer(c *Capture, meter *ModelMeter, r *Record, path []byte) {
+// Offer has the exchange of which r tells inspected, for its version's meter, and says whether there was room for it. It never waits, and keeps
+// nothing of the record.
+func (i *Inspector) Offer(c *Capture, meter *ModelMeter, r *Record, path []byte) bool {
 	if c.tight() {
 		i.Drop(c, InspectBytes)
-		return
+		return false
 	}
 	c.end(meter, r, path)
 	select {
 	case i.queue <- c:
+		return true
 	default:
 		i.Drop(c, InspectQueueFull)
+		return false
 	}
 }
 
@@ -136,7 +139,7 @@ func (i *Inspector) inspect(c *Capture, facts *protocol.Facts) {
 	}
 	defer i.recycle(c)
 	r := &c.record
-	r.Facts = facts
+	r.Facts, r.Asked, r.Answered = facts, c.request.plain(), c.answer.plain()
 	if c.streams {
 		r.Stream = &c.stream
 	}

@@ -56,9 +56,9 @@ func carry(i *Inspector, m *ModelMeter, a protocol.Adapter, maxBody int64, reque
 	c.Answer(200, int64(len(answer)))
 	c.AnswerBody([]byte(answer), time.Millisecond)
 	id := []byte("id-1")
-	i.Offer(c, m, &Record{RequestID: id, Sampled: 1, Seen: &Observation{Status: 200}}, []byte("/p"))
+	taken := i.Offer(c, m, &Record{RequestID: id, Sampled: 1, Seen: &Observation{Status: 200}}, []byte("/p"))
 	copy(id, "gone") // the exchange's memory is used again
-	return true
+	return taken
 }
 
 func TestInspectorReadsCopies(t *testing.T) {
@@ -139,15 +139,17 @@ func TestHeldBytesAreBounded(t *testing.T) {
 	r := New()
 	m := r.Model("iris", "stable")
 	i := NewInspector(r) // nobody works
-	big := strings.Repeat("x", 1<<20)
+	big, taken := strings.Repeat("x", 1<<20), 0
 	for range mostHeld>>20 + 10 {
-		carry(i, m, &echo{}, 1<<20, big, "answer")
+		if carry(i, m, &echo{}, 1<<20, big, "answer") {
+			taken++
+		}
 		if held := i.held.Load(); held > mostHeld {
 			t.Fatalf("%d bytes are held", held)
 		}
 	}
 	dropped := scrape(t, r)[`mlproxy_inspect_dropped_total{reason="bytes"}`]
-	if dropped < 10 || int(dropped)+len(i.queue) != mostHeld>>20+10 {
+	if dropped < 10 || int(dropped)+len(i.queue) != mostHeld>>20+10 || taken != len(i.queue) {
 		t.Errorf("%v were dropped, %d wait", dropped, len(i.queue))
 	}
 }
@@ -212,4 +214,18 @@ func TestCapturesAreUsedAgain(t *testing.T) {
 	if n > 4 { // echo's own, and what the garbage collector took from the pool
 		t.Errorf("%v allocations a capture", n)
 	}
+}
+
+// A body is told of only if it is whole, and as it was written.
+func TestBodiesAreToldOfWhole(t *testing.T) {
+	f := func(m *message, want string) {
+		t.Helper()
+		if got := string(m.plain()); got != want {
+			t.Errorf("%q with fields %q, cut %v: %q, want %q", m.body, m.fields, m.cut, got, want)
+		}
+	}
+	f(&message{body: []byte("abc")}, "abc")
+	f(&message{body: []byte("abc"), cut: true}, "")
+	f(&message{body: []byte("abc"), fields: []byte("content-encoding: gzip\r\n")}, "")
+	f(&message{body: []byte("abc"), fields: []byte("Content-Encoding: identity\r\n")}, "abc")
 }

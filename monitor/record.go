@@ -8,7 +8,7 @@ import (
 
 // Record is the evidence of one finished exchange, for those who keep exchanges one by one. What came from the client is
 // untrusted bytes of the exchange itself: they are good only as long as the record is being offered, and must be copied to be kept.
-// There is no query in it, no body and no credential.
+// There is no query in it and no credential, and a body only after an inspection.
 type Record struct {
 	// At is when the head of the request had come.
 	At time.Time
@@ -45,6 +45,8 @@ type Record struct {
 	Sampled float64
 	// Stream is how the answer came, nil unless it came as events.
 	Stream *protocol.Stream
+	// Asked and Answered are the bodies as far as they were copied for inspection; nil where a body was compressed, cut, or not copied.
+	Asked, Answered []byte
 }
 
 // AccessDropped counts lines of the access log that were not written.
@@ -52,6 +54,9 @@ func (r *Registry) AccessDropped(lines int) { r.series.accessDropped.Add(float64
 
 // RateForgotten counts a client's rate limit that was forgotten before it had ended, because there was no room.
 func (r *Registry) RateForgotten() { r.series.rateForgotten.Inc() }
+
+// JournalDropped counts predictions that were to be in the journal, and were not written.
+func (r *Registry) JournalDropped(lines int) { r.series.journalDropped.Add(float64(lines)) }
 
 // TraceDropped counts spans that reached no collector.
 func (r *Registry) TraceDropped(spans int) { r.series.traceDropped.Add(float64(spans)) }

@@ -32,7 +32,7 @@ type series struct {
 	rejected                                     *prometheus.CounterVec
 	rateForgotten, accessDropped, traceDropped   prometheus.Counter
 	feedback, feedbackDropped                    *prometheus.CounterVec
-	feedbackForgotten                            prometheus.Counter
+	feedbackForgotten, journalDropped            prometheus.Counter
 
 	// What models are asked and say.
 	rows, rowsMissing, valuesMissing    *prometheus.CounterVec
@@ -99,21 +99,28 @@ func newSeries(f factory) series {
 			"Connections of clients that were not served.", "reason"),
 		rateForgotten: f.counter("rate_limit_forgotten_total",
 			"Rate limits of clients that gave way to others before they had ended.").WithLabelValues(),
-		accessDropped: f.counter("access_log_dropped_total",
-			"Lines of the access log that were not written.").WithLabelValues(),
-		traceDropped: f.counter("trace_dropped_total",
-			"Spans that reached no collector.").WithLabelValues(),
-		feedback: f.counter("feedback_total",
-			"What users did with answers, joined to the version that gave them; source is the way it came by.", "route", "pool", "event", "source"),
-		feedbackDropped: f.counter("feedback_dropped_total",
-			"Feedback that counts for no version.", "source", "reason"),
-		feedbackForgotten: f.counter("feedback_forgotten_total",
-			"Exchanges and searches that gave way to others while feedback could still come for them.").WithLabelValues(),
 		build: f.gauge("build_info",
 			"1; the labels say what runs.", "version", "revision", "goversion"),
 	}
+	s.addEvidence(f)
 	s.addModels(f)
 	return s
+}
+
+// addEvidence makes the metrics of what is kept of single exchanges, and of what users did with their answers.
+func (s *series) addEvidence(f factory) {
+	s.accessDropped = f.counter("access_log_dropped_total",
+		"Lines of the access log that were not written.").WithLabelValues()
+	s.traceDropped = f.counter("trace_dropped_total",
+		"Spans that reached no collector.").WithLabelValues()
+	s.journalDropped = f.counter("journal_dropped_total",
+		"Predictions that were to be in the journal, and were not written.").WithLabelValues()
+	s.feedback = f.counter("feedback_total",
+		"What users did with answers, joined to the version that gave them; source is the way it came by.", "route", "pool", "event", "source")
+	s.feedbackDropped = f.counter("feedback_dropped_total",
+		"Feedback that counts for no version.", "source", "reason")
+	s.feedbackForgotten = f.counter("feedback_forgotten_total",
+		"Exchanges and searches that gave way to others while feedback could still come for them.").WithLabelValues()
 }
 
 // addModels makes the metrics of what models are asked and say. They count inspected exchanges only.

@@ -73,18 +73,24 @@ func (x *exchange) clock() {
 	}
 }
 
-// inspect offers the copy of the finished exchange to the inspector, unless live traffic is near a limit.
+// inspect offers the copy of the finished exchange to the inspector, unless live traffic is near a limit. An exchange that is not inspected
+// may be in the journal all the same; those that are come there from the inspector, with what they carried.
 func (x *exchange) inspect() {
-	c := x.capture
-	if c == nil {
-		return
+	if x.capture == nil || !x.handOver(x.capture) {
+		x.note()
 	}
 	x.capture = nil
+}
+
+// handOver says whether the exchange is going to be inspected.
+func (x *exchange) handOver(c *monitor.Capture) bool {
 	switch inspector := x.server.opt.Inspector; {
 	case !c.Answered() || x.version.Model == nil:
 		inspector.Drop(c, monitor.InspectNoAnswer)
+		return false
 	case x.pressed():
 		inspector.Drop(c, monitor.InspectOverload)
+		return false
 	default:
 		if x.replays {
 			c.Request(int64(len(x.prefix)))
@@ -95,6 +101,6 @@ func (x *exchange) inspect() {
 		}
 		x.describe()
 		x.record.Sampled = x.route.Inspection.Share
-		inspector.Offer(c, x.version.Model, &x.record, x.path)
+		return inspector.Offer(c, x.version.Model, &x.record, x.path)
 	}
 }

@@ -20,6 +20,22 @@ type Traces interface {
 	Offer(*monitor.Record)
 }
 
+// Journal takes evidence of exchanges with model servers. Its methods are called by many at once, and must wait for nothing.
+type Journal interface {
+	// Wants says, anew for each exchange, whether one is to be offered.
+	Wants() bool
+	// Offer takes what it wants of a record, and keeps nothing of it.
+	Offer(*monitor.Record)
+}
+
+// note offers the finished exchange to the journal, if a model server was chosen for it.
+func (x *exchange) note() {
+	if journal := x.server.opt.Journal; journal != nil && x.version != nil && journal.Wants() {
+		x.describe()
+		journal.Offer(&x.record)
+	}
+}
+
 // keep offers the finished exchange to the access log and to those who trace, if they want it.
 func (x *exchange) keep() {
 	logged, traced := x.logged(), x.traced()

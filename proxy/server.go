@@ -33,6 +33,8 @@ type Options struct {
 	Access Access
 	// Traces takes evidence of exchanges that are traced; nil when nobody does.
 	Traces Traces
+	// Journal keeps what models were asked and said; nil when nobody does.
+	Journal Journal
 	// Inspector reads what exchanges of routes that are inspected carried; nil when none is.
 	Inspector *monitor.Inspector
 	// Log is told of TLS handshakes that fail; nil when nobody is.

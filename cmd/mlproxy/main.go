@@ -37,6 +37,7 @@ type cli struct {
 	Shadow     shadowCmd     `cmd:"" help:"Show how the answers of a route's shadows compare with the live ones."`
 	History    historyCmd    `cmd:"" help:"List the last revisions: when, who, why, and what changed."`
 	Restore    restoreCmd    `cmd:"" help:"Return all routes to an earlier revision."`
+	Journal    journalCmd    `cmd:"" help:"Read the journal of predictions."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete mlproxy's commands."`
 	Complete   completeCmd   `cmd:"" hidden:"" passthrough:"" help:"Complete a command line, for the scripts of completion."`
 	Key        keyCmd        `cmd:"" help:"Make API keys for clients of routes that ask for one."`

@@ -46,6 +46,7 @@ type program struct {
 	mirror *shadow.Mirror
 	reader *monitor.Inspector
 	access *journal.Access
+	noted  *journal.Predictions
 	traces *journal.Traces
 	fleet  *membership // nil without Consul
 	proxy  *proxy.Server
@@ -87,10 +88,11 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 	p.loop.Inherit(given.lock)
 	p.access = newAccess(first.Config, table, registry, logTo, p.log)
 	p.traces = newTraces(table, registry, b.Version, p.log)
-	p.reader = monitor.NewInspector(registry, registry.Joiner().Learn)
+	p.noted = newPredictions(table, registry, p.log)
+	p.reader = monitor.NewInspector(registry, registry.Joiner().Learn, p.noted.Learn)
 	p.proxy = proxy.New(proxy.Options{
 		Router: table, Registry: registry, Mirror: p.mirror, Watch: p.estate.Endpoints.Watch(), Access: p.access, Traces: p.traces,
-		Inspector: p.reader, Log: p.log,
+		Journal: p.noted, Inspector: p.reader, Log: p.log,
 	})
 	if err := p.newFleet(first.Config, b.Version); err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func newProgram(path string, logTo io.Writer, given *inheritance) (*program, err
 	}
 	warnOfReceipts(first.Config, p.log)
 	p.file.Also = func() []string { return p.loop.Config().Files() }
-	if err := p.openAccess(); err != nil {
+	if err := firstOf(p.openAccess(), p.openJournal()); err != nil {
 		return nil, err
 	}
 	if err := p.listen(first.Config, given); err != nil {
@@ -192,7 +194,7 @@ func (p *program) work(work context.Context, parts *group) {
 	parts.Go(func() error { p.estate.Trust.Run(work); return nil })
 	parts.Go(func() error { p.access.Run(work); return nil })
 	parts.Go(func() error { p.traces.Run(work); return nil })
-	parts.Go(func() error { p.reader.Run(work); return nil })
+	parts.Go(func() error { p.inspect(work); return nil })
 	if p.fleet != nil {
 		p.fleet.run(work, p.bound().Admin, parts)
 	}

@@ -62,6 +62,7 @@ func (c *serveCmd) hear(signals <-chan os.Signal, ended <-chan struct{}, p *prog
 				beside.Go(p.reloadQuietly)
 			case s == syscall.SIGUSR1:
 				p.access.Reopen()
+				p.noted.Reopen()
 			case s == syscall.SIGUSR2:
 				beside.Go(func() error { p.upgrade(upgrades, stop); return nil })
 			case stopping:

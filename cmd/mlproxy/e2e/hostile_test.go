@@ -179,26 +179,28 @@ func newCollector(t *testing.T) *collector {
 	return c
 }
 
-// What clients and operators keep secret stands nowhere afterwards: not in the log at its most talkative, nor in the access log, metrics,
+// What clients and operators keep secret stands nowhere afterwards: not in the log at its most talkative, nor in the access log, the journal, metrics,
 // spans, state or what the admin listener shows, whatever becomes of the requests.
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	model, spans := serve(t, modeltest.Options{}), newCollector(t)
 	key, entry := makeKey(t, "team-a")
 	dir := t.TempDir()
 	keys, token, access := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "token"), filepath.Join(dir, "access.log")
+	noted := filepath.Join(dir, "predictions.jsonl")
 	must(t, os.WriteFile(keys, []byte(entry), 0o600))
 	must(t, os.WriteFile(token, []byte("s3cret-token\n"), 0o600))
 	config := fmt.Sprintf(`
 log: {level: debug, access: {sample: 100%%, file: %q}}
 tracing: {endpoint: %q, sample: 100%%}
+journal: {file: %q, bodies: true, redact: [inputs, user]}
 pools: {a: {endpoints: [%q]}, gone: {endpoints: [%q], breaker: {consecutive_failures: 2}}, wrong: {endpoints: [%q]}}
 routes:
-  iris: {match: {path: /v2/, headers: {x-api-secret: s3cret-match}}, split: {a: 1}, sticky: [header:X-User-ID]}
+  iris: {match: {path: /v2/, headers: {x-api-secret: s3cret-match}}, split: {a: 1}, sticky: [header:X-User-ID], protocol: open_inference}
   open: {match: {path: /v2/}, split: {a: 1}, shadow: {wrong: {sample: 100%%}}, sticky: [json:user]}
   gone: {match: {path: /gone}, split: {gone: 1}}
   wrong: {match: {path: /wrong}, split: {wrong: 1}}
   keyed: {match: {path: /keyed}, split: {a: 1}, api_keys: {file: %q}, rate_limit: {requests_per_second: 0.01, burst: 2}}
-`, access, spans.URL, model.URL, dead(t), broken(t, "garbage").URL, keys)
+`, access, spans.URL, noted, model.URL, dead(t), broken(t, "garbage").URL, keys)
 	r := start(t, config)
 	r.wantToken(token)
 
@@ -232,9 +234,14 @@ routes:
 	r.end()
 	lines, err := os.ReadFile(access)
 	must(t, err)
+	predictions, err := os.ReadFile(noted)
+	must(t, err)
 	overrides, err := os.ReadFile(filepath.Join(filepath.Dir(r.file), "state", "overrides.json"))
 	must(t, err)
 	found["the log"], found["the access log"], found["the spans"], found["the state"] = r.said(), string(lines), spans.String(), string(overrides)
+	if found["the journal"] = string(predictions); !strings.Contains(found["the journal"], `{"inputs":"[redacted]","user":"[redacted]"}`) {
+		t.Errorf("no request is in the journal: %s", predictions)
+	}
 	for what, text := range found {
 		if text == "" {
 			t.Errorf("%s is empty", what)
