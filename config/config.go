@@ -89,7 +89,8 @@ type Admin struct {
 
 // Consul is where desired state and endpoints come from besides the file.
 type Consul struct {
-	Address   string        // http://host:port of the agent
+	Address   string        // http://host:port or https://host:port of the agent
+	CAFile    string        // of the authorities by which an https:// agent is believed; "" = the system's
 	TokenFile string        // of the ACL token: absolute, or relative to the working directory; "" = no token
 	Prefix    string        // of the keys, without a slash at its end
 	Register  *Registration // nil = the proxy is not registered

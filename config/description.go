@@ -127,7 +127,9 @@ var (
 
 var consul = section("consul", nil,
 	key("address", agent, func(c *Consul) *string { return &c.Address }, "http://127.0.0.1:8500",
-		"The agent: http://host:port."),
+		"The agent: http://host:port or https://host:port."),
+	key("ca_file", orNothing(filePath), func(c *Consul) *string { return &c.CAFile }, "",
+		"Authorities of an https:// agent's certificate, in PEM, read again for every connection; absent: the system's."),
 	key("token_file", filePath, func(c *Consul) *string { return &c.TokenFile }, `""`,
 		"File with the ACL token, read again when it changes; empty is no token. A relative path starts at the folder of this file."),
 	key("prefix", keyPrefix, func(c *Consul) *string { return &c.Prefix }, "mlproxy",

@@ -84,7 +84,7 @@ func TestValuesOfFeatures(t *testing.T) {
 		&APIKeys{File: "keys.yaml", Header: "authorization"}, &RateLimit{50, 50, "key"}, (*APIKeys)(nil), &RateLimit{0.1, 1, "client_ip"},
 	})
 	f("consul", func(c *Config) any { return c.Consul }, &Consul{
-		Address: "http://consul.example.org:8500", TokenFile: "token", Prefix: "team/mlproxy", Register: &Registration{"mlproxy", []string{"edge", "eu,west"}},
+		Address: "https://consul.example.org:8501", CAFile: "ca.pem", TokenFile: "token", Prefix: "team/mlproxy", Register: &Registration{"mlproxy", []string{"edge", "eu,west"}},
 	})
 	f("consul", func(c *Config) any {
 		return []*Catalogue{c.Pools["a"].Consul, c.Pools["b"].Consul, c.Pools["c"].Consul}

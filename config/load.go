@@ -72,7 +72,7 @@ func (c *Config) settle(folder string) {
 	c.settleParts(folder, Source{Origin: FromFile})
 	c.folder = folder
 	if c.Consul != nil {
-		c.Consul.TokenFile = from(folder, c.Consul.TokenFile)
+		c.Consul.TokenFile, c.Consul.CAFile = from(folder, c.Consul.TokenFile), from(folder, c.Consul.CAFile)
 	}
 	c.StateDir = from(folder, c.StateDir)
 	c.Admin.TokenFile = from(folder, c.Admin.TokenFile)

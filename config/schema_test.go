@@ -62,7 +62,7 @@ func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 		two_documents variable_not_set variable_without_end variable_without_name custom_tag split_not_finite match_host_pattern
 		health/interval_under_timeout health/timeout_as_long_as_interval health/interval_too_short health/body_with_get
 		health/body_not_json health/expect_with_head health/weight_not_finite health/breaker_no_time
-		consul/pool_switched_off consul/pool_without_section consul/pool_section_switched_off
+		consul/ca_file_without_https consul/pool_switched_off consul/pool_without_section consul/pool_section_switched_off
 		failover/unknown_pool failover/twice failover/only_pool failover/shadow queue/timeout_zero allow_endpoints/inside_a_network allow_endpoints/upper_case
 		allow_endpoints/pattern_in_the_middle allow_endpoints/url
 		feedback/window_zero inspect/max_body_zero admission/header_framing admission/by_key_without_keys

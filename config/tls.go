@@ -99,6 +99,10 @@ func (c *Config) checkTLS() (faults Faults) {
 	}
 	listener("tls", c.TLS)
 	listener("admin.tls", c.Admin.TLS)
+	if c.Consul != nil && c.Consul.CAFile != "" && !strings.HasPrefix(c.Consul.Address, "https:") {
+		faults = append(faults, c.Fault("consul.ca_file", "consul.ca_file is set, and consul.address is not https://",
+			"write an https:// address, or remove ca_file"))
+	}
 	return faults
 }
 
@@ -131,10 +135,14 @@ func (p *Pool) Secure() bool {
 	return false
 }
 
-// tryTLS reads the files of the listeners' TLS sections, as their users will.
+// tryTLS reads the files of the TLS sections that are no pool's, as their users will.
 func (c *Config) tryTLS() Faults {
-	return append(c.tryFiles("tls", "client_ca_file", c.TLS.ClientCAFile, c.TLS.CertFile, c.TLS.KeyFile),
+	faults := append(c.tryFiles("tls", "client_ca_file", c.TLS.ClientCAFile, c.TLS.CertFile, c.TLS.KeyFile),
 		c.tryFiles("admin.tls", "client_ca_file", c.Admin.TLS.ClientCAFile, c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile)...)
+	if c.Consul != nil {
+		faults = append(faults, c.tryFiles("consul", "ca_file", c.Consul.CAFile, "", "")...)
+	}
+	return faults
 }
 
 // tryPoolTLS is tryTLS for these pools.

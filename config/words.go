@@ -31,7 +31,7 @@ const (
 
 	answerPathPattern = `^([^.\\]|\\.)+(\.([^.\\]|\\.)+)*$`
 
-	agentPattern      = `^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+/?$|\$\{`
+	agentPattern      = `^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+/?$|\$\{`
 	keyPrefixPattern  = `^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`
 	servicePattern    = `^[A-Za-z0-9._-]{1,128}$`
 	consulWordPattern = `^[A-Za-z0-9._-]{0,128}$`
@@ -407,23 +407,22 @@ func hostPort(s string) (string, problem) {
 	return strings.ToLower(s), problem{}
 }
 
-// agentURL is where Consul's agent answers: http://host:port, and nothing else.
+// agentURL is where Consul's agent answers: http://host:port or https://host:port, and nothing else.
 func agentURL(s string) (string, problem) {
-	const right = "write http://host:port, such as http://127.0.0.1:8500"
+	const right = "write http://host:port or https://host:port, such as http://127.0.0.1:8500"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Hostname() == "":
 		return "", problem{"is " + shorten(s) + ", not the address of an agent", right}
-	case u.Scheme == "https":
-		return "", problem{fmt.Sprintf("is %q, and https is not available yet", u.Redacted()), "use http://, to an agent on this machine"}
-	case u.Scheme != "http":
+	case u.Scheme != "http" && u.Scheme != "https":
 		return "", problem{fmt.Sprintf("has the scheme %q", u.Scheme), right}
 	case u.Port() == "" || !isPort(u.Port()) || u.Port() == "0":
-		return "", problem{"is " + shorten(u.Redacted()) + ", without a port from 1 to 65535", "write it out, such as http://" + u.Hostname() + ":8500"}
-	case u.User != nil || strings.TrimSuffix(s, "/") != "http://"+u.Host:
-		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write http://" + u.Host}
+		usual := u.Scheme + "://" + u.Hostname() + map[string]string{"http": ":8500", "https": ":8501"}[u.Scheme]
+		return "", problem{"is " + shorten(u.Redacted()) + ", without a port from 1 to 65535", "write it out, such as " + usual}
+	case u.User != nil || strings.TrimSuffix(s, "/") != u.Scheme+"://"+u.Host:
+		return "", problem{fmt.Sprintf("is %q, with more than a host and a port", u.Redacted()), "write " + u.Scheme + "://" + u.Host}
 	}
-	return strings.ToLower("http://" + u.Host), problem{}
+	return strings.ToLower(u.Scheme + "://" + u.Host), problem{}
 }
 
 // receiver is a URL spans are posted to. One without a path gets the standard's.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,8 @@ type ConsulOptions struct {
 	Prefix string
 	// Token is asked before every query, so that a token that was renewed is used at once. nil or "" = none.
 	Token func() (string, error)
+	// Authorities are asked for before every connection to an https:// agent. nil = the system's.
+	Authorities func() (*x509.CertPool, error)
 	// Log is told of changes: contact lost and found again, never of single queries.
 	Log *slog.Logger
 	// Wait is how long Consul may hold a query for which there is nothing new; 30s.
@@ -75,7 +78,7 @@ func NewConsul(o ConsulOptions) (*Consul, error) {
 	o.Patience = orDefault(o.Patience, 5*time.Second)
 	o.SessionTTL = orDefault(o.SessionTTL, 10*time.Second)
 	c := &Consul{
-		options: o, log: o.Log, door: newDoor(o.Token),
+		options: o, log: o.Log, door: newDoor(o.Token, o.Authorities),
 		keyPace: &pace{gap: 150 * time.Millisecond}, all: &pace{gap: 160 * time.Millisecond},
 		callers:  &pace{gap: 200 * time.Millisecond, limit: 2 * time.Second},
 		services: map[Service]*standing{}, changed: make(chan struct{}, 1),

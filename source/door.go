@@ -1,6 +1,9 @@
 package source
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,15 +30,27 @@ type door struct {
 	answered atomic.Int64 // Unix time in nanoseconds; 0 = never
 }
 
-func newDoor(token func() (string, error)) *door {
+func newDoor(token func() (string, error), authorities func() (*x509.CertPool, error)) *door {
 	dialer := &net.Dialer{
 		Timeout: 2 * time.Second,
 		// A query waits in silence for half a minute; a peer that is gone without a word is noticed by this.
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
 	}
+	secure := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		if authorities != nil {
+			var err error
+			if config.RootCAs, err = authorities(); err != nil {
+				return nil, fmt.Errorf("the authorities of its certificate cannot be read: %w", err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, addr)
+	}
 	return &door{
 		base: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			DialContext: dialer.DialContext, DialTLSContext: secure, MaxResponseHeaderBytes: 64 << 10,
 			// A query that breaks on a used connection would be sent again behind our back, uncounted.
 			DisableKeepAlives: true,
 		},

@@ -54,7 +54,7 @@ func TestPaceTurnsAwayWhoWouldWaitTooLong(t *testing.T) {
 }
 
 func TestNoSecondSeesMoreThanTenQueries(t *testing.T) {
-	p := newDoor(nil).pace
+	p := newDoor(nil, nil).pace
 	p.limit = 0
 	now := time.Now()
 	var due []time.Time

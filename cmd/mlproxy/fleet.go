@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -32,7 +33,8 @@ func (p *program) newFleet(c *config.Config, version string) error {
 		return nil
 	}
 	consul, err := source.NewConsul(source.ConsulOptions{
-		Address: c.Consul.Address, Prefix: c.Consul.Prefix, Token: tokenIn(c.Consul.TokenFile), Log: p.log,
+		Address: c.Consul.Address, Prefix: c.Consul.Prefix, Log: p.log,
+		Token: tokenIn(c.Consul.TokenFile), Authorities: authoritiesIn(c.Consul.CAFile),
 	})
 	if err != nil {
 		return invalid(err)
@@ -60,6 +62,14 @@ func tokenIn(file string) func() (string, error) {
 		text, err := os.ReadFile(file)
 		return strings.TrimSpace(string(text)), err
 	}
+}
+
+// authoritiesIn reads a file of certificates anew whenever they are asked for; nil without a file.
+func authoritiesIn(file string) func() (*x509.CertPool, error) {
+	if file == "" {
+		return nil
+	}
+	return func() (*x509.CertPool, error) { return config.LoadAuthorities(file) }
 }
 
 // note keeps the last revision to be told; it never waits.

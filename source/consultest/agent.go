@@ -27,16 +27,21 @@ type Options struct {
 	Durable bool
 	// ACL denies everything to those who have no token; see [Root] and [Agent.Token].
 	ACL bool
+	// TLS agents also speak it, at [Agent.Secure], and show a certificate of [Agent.Authority].
+	TLS bool
 }
 
 // Agent is one Consul process. Its address stays the same over restarts.
 type Agent struct {
 	options Options
 	folder  string   // data and log; removed by Close
-	ports   []string // HTTP, server, gossip; ours until give, also while the agent is down
+	ports   []string // HTTP, server, gossip, HTTPS; ours until give, also while the agent is down
 	give    func()
 	process *exec.Cmd
 	token   string // used by the helpers
+
+	// Authority is that of the certificate of [Options.TLS]; nil without.
+	Authority *modeltest.Authority
 }
 
 // patience is how long an agent may take to be of use, on a busy machine.
@@ -63,15 +68,33 @@ func Launch(o Options) (*Agent, error) {
 	if o.ACL {
 		a.token = Root
 	}
-	if a.ports, a.give, err = modeltest.Hold(3); err != nil {
+	if a.ports, a.give, err = modeltest.Hold(4); err != nil {
 		_ = os.RemoveAll(folder)
 		return nil, err
 	}
-	if err = a.launch(); err != nil {
+	if o.TLS {
+		err = a.certify()
+	}
+	if err == nil {
+		err = a.launch()
+	}
+	if err != nil {
 		a.Close()
 		return nil, err
 	}
 	return a, nil
+}
+
+// certify gives the agent a certificate.
+func (a *Agent) certify() (err error) {
+	if a.Authority, err = modeltest.NewAuthority(); err != nil {
+		return err
+	}
+	certificate, err := a.Authority.Issue(time.Now().Add(time.Hour), "127.0.0.1")
+	if err == nil {
+		_, _, err = certificate.Write(a.folder, "agent")
+	}
+	return err
 }
 
 // Close ends the agent and removes what it wrote.
@@ -85,6 +108,9 @@ func (a *Agent) Close() {
 
 // Address is the URL of the agent's HTTP interface.
 func (a *Agent) Address() string { return "http://127.0.0.1:" + a.ports[0] }
+
+// Secure is the URL of the same by TLS; see [Options.TLS].
+func (a *Agent) Secure() string { return "https://127.0.0.1:" + a.ports[3] }
 
 // Stop ends the agent as an operator does, by SIGTERM, and waits for it.
 func (a *Agent) Stop() { a.end(syscall.SIGTERM) }
@@ -159,6 +185,10 @@ func (a *Agent) arguments() []string {
 	}
 	if a.options.ACL {
 		list = append(list, "-hcl", `acl { enabled = true, default_policy = "deny", tokens { initial_management = "`+Root+`" } }`)
+	}
+	if a.options.TLS {
+		list = append(list, "-https-port", a.ports[3], "-hcl", fmt.Sprintf("tls { https { cert_file = %q, key_file = %q } }",
+			filepath.Join(a.folder, "agent.pem"), filepath.Join(a.folder, "agent.key")))
 	}
 	return list
 }

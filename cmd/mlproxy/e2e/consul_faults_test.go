@@ -145,8 +145,8 @@ func TestConsulFaults(t *testing.T) {
 	})
 	p.through("a revoked token", func(t *testing.T) {
 		revoke := p.renew(t)
-		p.agent.Put(t, "mlproxy/routes/iris/split", "{stable: 90, canary: 10} # so that Consul is asked anew\n")
 		revoke()
+		p.agent.Put(t, "mlproxy/routes/iris/split", "{stable: 90, canary: 10} # so that Consul is asked anew\n")
 		p.stale(t, "ACL")
 		p.renew(t)
 		p.stale(t, "")
