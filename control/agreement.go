@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -37,7 +38,7 @@ func (l *Loop) Instances(ctx context.Context) ([]Instance, error) {
 	}
 	texts, err := l.consul.Instances(ctx)
 	if err != nil {
-		return nil, fleetError(err, nil)
+		return nil, fmt.Errorf("%w: %w", ErrFleet, err)
 	}
 	all := make([]Instance, 0, len(texts))
 	for id, text := range texts {

@@ -18,8 +18,8 @@ var (
 	ErrLastFit = errors.New("nothing was drained")
 	// ErrStale: the config has changed since the caller looked at it.
 	ErrStale = errors.New("the config has changed meanwhile")
-	// ErrFleet: the fleet's changes go through Consul, which did not take it.
-	ErrFleet = errors.New("the fleet was not changed")
+	// ErrFleet: the fleet is asked and changed through Consul, which has not said that it is done. It may be done yet.
+	ErrFleet = errors.New("no word from the fleet")
 	// ErrMasked: an override of this proxy alone lies above.
 	ErrMasked = errors.New("nothing was changed")
 	// ErrNoPrevious: there is nothing to roll back to.

@@ -158,7 +158,8 @@ func fleetError(err error, done []write) error {
 		return fmt.Errorf("%w: another proxy's operator was faster%s; look at the status, then decide again", ErrStale, part)
 	case errors.Is(err, source.ErrUnreachable):
 		return fmt.Errorf("%w: Consul cannot be reached, and the fleet shares its overrides there: %w%s; "+
-			"try again, or change this proxy alone: --local, in the API ?local=true", ErrFleet, err, part)
+			"look at the status before you try again, for a Consul that hangs may take the change yet; or change this proxy alone: --local, "+
+			"in the API ?local=true", ErrFleet, err, part)
 	}
 	return fmt.Errorf("%w: %w%s", ErrFleet, err, part)
 }
@@ -198,7 +199,7 @@ func (l *Loop) History(ctx context.Context) ([]Event, error) {
 	}
 	entries, err := l.consul.History(ctx)
 	if err != nil {
-		return nil, fleetError(err, nil)
+		return nil, fmt.Errorf("%w: %w", ErrFleet, err)
 	}
 	var all []Event
 	for _, entry := range slices.Backward(entries) {
