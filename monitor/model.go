@@ -130,9 +130,7 @@ func (m *ModelMeter) countRequest(f *protocol.Facts) {
 	m.add(m.s.rowsMissing, f.RowsMissing)
 	m.add(m.s.valuesMissing, f.ValuesMissing)
 	m.add(m.s.nonFinite, f.NonFinite)
-	for _, l := range f.Lengths {
-		m.observe(m.s.inputLength, float64(l.N), l.Kind.String())
-	}
+	eachLength(f, func(l protocol.Length) { m.observe(m.s.inputLength, float64(l.N), l.Kind.String()) })
 	for _, i := range f.Images {
 		if i.Known {
 			m.observe(m.s.brightness, i.Brightness)
@@ -177,6 +175,19 @@ func (m *ModelMeter) countOutput(o *protocol.Output) {
 // confident says that the confidence is one: between 0 and 1, and not a score of unknown scale.
 func confident(o *protocol.Output) bool {
 	return o.ConfidenceKind == protocol.Probability || o.ConfidenceKind == protocol.LogProb
+}
+
+// eachLength calls f with the length of each row, and with the tokens of a prompt that the model server has counted: of several prompts
+// it says only the sum.
+func eachLength(facts *protocol.Facts, f func(protocol.Length)) {
+	tokenized := false
+	for _, l := range facts.Lengths {
+		tokenized = tokenized || l.Kind == protocol.TokenCount
+		f(l)
+	}
+	if t := &facts.Tokens; facts.Rows == 1 && t.Known && t.Prompt > 0 && !tokenized {
+		f(protocol.Length{Kind: protocol.TokenCount, N: t.Prompt})
+	}
 }
 
 // eachSize calls f with the pixels of an image, if its size is known.

@@ -103,6 +103,21 @@ func TestEstimatedTokensAreCountedApart(t *testing.T) {
 	})
 }
 
+// The tokens of a prompt are a length, too, if the model server says how many they are.
+func TestPromptsHaveALengthInTokens(t *testing.T) {
+	f := func(rows int, kind protocol.LengthKind, tokens protocol.Tokens, want float64) {
+		t.Helper()
+		r := New()
+		r.Model("chat", "a").Learn(&Record{Facts: &protocol.Facts{Rows: rows, Lengths: []protocol.Length{{Kind: kind, N: 5}}, Tokens: tokens}})
+		has(t, r, map[string]float64{`mlproxy_input_length_sum{kind="tokens",pool="a",route="chat"}`: want})
+	}
+	known := protocol.Tokens{Prompt: 9, Completion: 2, Known: true}
+	f(1, protocol.Chars, known, 9)
+	f(1, protocol.TokenCount, known, 5)
+	f(2, protocol.Chars, known, gone)
+	f(1, protocol.Chars, protocol.Tokens{Completion: 2, Known: true, Estimated: true}, gone)
+}
+
 func TestClassesAreBounded(t *testing.T) {
 	r := New()
 	m := r.Model("iris", "stable")

@@ -188,9 +188,7 @@ func (s *Summary) addRequest(f *protocol.Facts) {
 	s.Values += int64(f.Values)
 	s.ValuesMissing += int64(f.ValuesMissing)
 	s.NonFinite += int64(f.NonFinite)
-	for _, l := range f.Lengths {
-		s.length(l.Kind.String()).Add(float64(l.N))
-	}
+	eachLength(f, func(l protocol.Length) { s.length(l.Kind.String()).Add(float64(l.N)) })
 	s.addFeatures(f)
 	for _, i := range f.Images {
 		if i.Known {

@@ -90,6 +90,7 @@ func TestChatStreamsPassUntouched(t *testing.T) {
 	r.awaitSum(n, "mlproxy_finish_total", "reason=stop")
 	r.awaitSum(n, "mlproxy_inter_token_seconds")
 	r.awaitSum(n, "mlproxy_input_length", "kind=chars")
+	r.awaitSum(n, "mlproxy_input_length", "kind=tokens")
 	r.awaitSum(0, "mlproxy_outputs_missing_total")
 	r.awaitSum(0, "mlproxy_extract_errors_total")
 }
