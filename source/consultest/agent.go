@@ -118,8 +118,25 @@ func (a *Agent) Stop() { a.end(syscall.SIGTERM) }
 // Kill ends the agent without a chance to say goodbye.
 func (a *Agent) Kill() { a.end(syscall.SIGKILL) }
 
-// Freeze makes the agent a black hole: connections are accepted by the kernel, and nobody answers.
-func (a *Agent) Freeze() { _ = a.process.Process.Signal(syscall.SIGSTOP) }
+// Freeze makes the agent a black hole: connections are accepted by the kernel, and nobody answers. It returns once every thread has stopped,
+// which takes a busy process its time.
+func (a *Agent) Freeze() {
+	_ = a.process.Process.Signal(syscall.SIGSTOP)
+	for end := time.Now().Add(patience); !a.frozen() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (a *Agent) frozen() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", a.process.Process.Pid))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if _, state, _ := strings.Cut(string(stat), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return len(threads) > 0
+}
 
 // Thaw ends Freeze.
 func (a *Agent) Thaw() { _ = a.process.Process.Signal(syscall.SIGCONT) }
