@@ -242,9 +242,20 @@ func (c *Config) checkRoute(path string, r *Route, pools []string) (faults Fault
 		if serving[pool] {
 			faults = append(faults, c.Fault(at, at+" also serves the route", "name a pool that clients get no answers from, or remove the shadow"))
 		}
+		if s := r.Shadow[pool]; s.predictions() && !r.reads() {
+			at += ".compare.mode"
+			faults = append(faults, c.Fault(at, at+" is "+s.Compare.Mode+", and the route does not say how predictions are found in its answers",
+				"write the route's protocol, such as protocol: open_inference, or compare by json"))
+		}
 	}
 	return faults
 }
+
+// predictions says that predictions are compared, which only an adapter finds.
+func (s *Shadow) predictions() bool { return s.Compare.Mode == "argmax" || s.Compare.Mode == "top_k" }
+
+// reads says that the route has an adapter.
+func (r *Route) reads() bool { return r.Protocol != "" && r.Protocol != "none" }
 
 // checkFailover sees to it that each pool is one more than those tried before it.
 func (c *Config) checkFailover(path string, r *Route, pools []string) (faults Faults) {

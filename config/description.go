@@ -355,8 +355,8 @@ var shadow = section("shadow", nil,
 )
 
 var comparison = section("comparison", nil,
-	key("mode", word([]string{"exact", "json", "text"}, "argmax", "top_k"), func(c *Compare) *string { return &c.Mode }, "exact",
-		"`exact`: byte for byte. `json`: value by value. `text`: word by word."),
+	key("mode", word([]string{"exact", "json", "argmax", "top_k", "text"}), func(c *Compare) *string { return &c.Mode }, "exact",
+		"`exact`: byte for byte. `json`: value by value. `argmax`: the class of each row. `top_k`: the best classes of each row. `text`: word by word."),
 	key("tolerance", amount, func(c *Compare) *float64 { return &c.Tolerance }, "0",
 		"How far two numbers may be apart; with `text`, the share of the words that may differ."),
 	key("relative_tolerance", amount, func(c *Compare) *float64 { return &c.RelativeTolerance }, "0",

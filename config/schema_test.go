@@ -66,6 +66,7 @@ func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 		failover/unknown_pool failover/twice failover/only_pool failover/shadow queue/timeout_zero allow_endpoints/inside_a_network allow_endpoints/upper_case
 		allow_endpoints/pattern_in_the_middle allow_endpoints/url
 		feedback/window_zero inspect/max_body_zero admission/header_framing admission/by_key_without_keys
+		compare/argmax_without_protocol compare/top_k_without_protocol
 		tls/cert_without_key tls/client_ca_alone tls/nothing_to_secure tls/pool_cert_without_key`)
 	for name, src := range refusedFiles(t) {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "testdata/"), ".yaml")

@@ -8,6 +8,7 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/monitor"
+	"mlproxy/protocol"
 	"mlproxy/trust"
 	"mlproxy/upstream"
 )
@@ -42,15 +43,16 @@ type load struct {
 
 	mu      sync.Mutex
 	kept    *atomic.Value
-	compare config.Compare // that kept is of
+	compare config.Compare   // that kept is of
+	adapter protocol.Adapter // likewise
 }
 
-// keptFor is what is kept of answers compared in that way; nothing yet when they were compared in another.
-func (l *load) keptFor(c *config.Compare) *atomic.Value {
+// keptFor is what is kept of answers compared in that way; nothing yet when they were compared, or read, in another.
+func (l *load) keptFor(c *config.Compare, a protocol.Adapter) *atomic.Value {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.kept == nil || !reflect.DeepEqual(l.compare, *c) {
-		l.kept, l.compare = new(atomic.Value), *c
+	if l.kept == nil || l.adapter != a || !reflect.DeepEqual(l.compare, *c) {
+		l.kept, l.compare, l.adapter = new(atomic.Value), *c, a
 	}
 	return l.kept
 }

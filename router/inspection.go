@@ -19,29 +19,37 @@ type Inspection struct {
 	Share   float64 // of the exchanges
 }
 
-// newInspection is nil when the route's bodies are not looked into.
-func newInspection(cfg *config.Route) (*Inspection, error) {
+// newAdapter is nil when the route does not say what its bodies are.
+func newAdapter(cfg *config.Route) (protocol.Adapter, error) {
 	if cfg.Protocol == "" {
 		return nil, nil
 	}
 	adapter, err := protocol.New(cfg.Protocol, &protocol.Extract{
 		Request: protocol.ExtractRequest(cfg.Extract.Request), Response: protocol.ExtractResponse(cfg.Extract.Response),
 	})
-	if err != nil || cfg.Protocol == "none" || cfg.Inspect.Sample == 0 {
+	if cfg.Protocol == "none" {
 		return nil, err
 	}
-	return &Inspection{Adapter: adapter, MaxBody: cfg.Inspect.MaxBody, Share: cfg.Inspect.Sample}, nil
+	return adapter, err
+}
+
+// newInspection is nil when the route's bodies are not looked into.
+func newInspection(r *Route) *Inspection {
+	if inspect := r.Config.Inspect; r.Adapter != nil && inspect.Sample > 0 {
+		return &Inspection{Adapter: r.Adapter, MaxBody: inspect.MaxBody, Share: inspect.Sample}
+	}
+	return nil
 }
 
 // Sample decides whether this exchange is inspected. As with [Shadow.Sample] the draw has nothing to do with assignments, nor with
 // other draws.
 func (i *Inspection) Sample() bool { return rand.Float64() < i.Share }
 
-// bindInspections gives the routes what reads their bodies.
-func bindInspections(cfg *config.Config, routes []*Route) (faults config.Faults) {
+// bindAdapters gives the routes what reads their bodies.
+func bindAdapters(cfg *config.Config, routes []*Route) (faults config.Faults) {
 	for _, r := range routes {
 		var err error
-		r.Inspection, err = newInspection(r.Config)
+		r.Adapter, err = newAdapter(r.Config)
 		if wrong := protocol.ExtractFaults(nil); errors.As(err, &wrong) {
 			faults = append(faults, extractFaults(cfg, r.Name, wrong)...)
 		} else if err != nil {
@@ -63,12 +71,12 @@ func extractFaults(cfg *config.Config, route string, wrong protocol.ExtractFault
 
 // keepAdapter goes on with the adapter of the table before, and with what it learned, if bodies are still read in the same way.
 func (r *Route) keepAdapter(before *Table) {
-	if before == nil || r.Inspection == nil {
+	if before == nil || r.Adapter == nil {
 		return
 	}
 	for _, old := range before.routes {
-		if old.Name == r.Name && old.Inspection != nil && old.Config.Protocol == r.Config.Protocol && reflect.DeepEqual(old.Config.Extract, r.Config.Extract) {
-			r.Inspection.Adapter = old.Inspection.Adapter
+		if old.Name == r.Name && old.Config.Protocol == r.Config.Protocol && reflect.DeepEqual(old.Config.Extract, r.Config.Extract) {
+			r.Adapter = old.Adapter
 		}
 	}
 }

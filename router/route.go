@@ -8,6 +8,7 @@ import (
 
 	"mlproxy/config"
 	"mlproxy/monitor"
+	"mlproxy/protocol"
 )
 
 // Route is one route of a table.
@@ -22,6 +23,8 @@ type Route struct {
 	Failover []*Version
 	// Shadows are the pools that get copies, by name.
 	Shadows []*Shadow
+	// Adapter reads bodies; nil when the route has no protocol.
+	Adapter protocol.Adapter
 	// Inspection is how bodies are looked into; nil when they are not.
 	Inspection *Inspection
 	// Retries says whether another try may be made.

@@ -36,7 +36,7 @@ func newShadow(r *Route, copied func(string) *Pool, name string, e *Estate) *Sha
 	cfg, held := r.Config.Shadow[name], e.load(identity{r.Name, name})
 	s := &Shadow{
 		Pool: copied(name), Meter: e.Registry.Shadow(r.Name, name), Config: cfg,
-		InFlight: &held.inFlight, Bytes: &held.bytes, Kept: held.keptFor(&cfg.Compare),
+		InFlight: &held.inFlight, Bytes: &held.bytes, Kept: held.keptFor(&cfg.Compare, r.Adapter), Adapter: r.Adapter,
 		below: below(cfg.Sample), probed: below(cfg.NoiseProbe),
 	}
 	if s.probed > 0 {

@@ -44,7 +44,7 @@ func Compile(cfg *config.Config, e *Estate) (*Table, error) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
 		t.routes = append(t.routes, newRoute(name, cfg.Routes[name]))
 	}
-	faults := append(unknownPolicies(cfg), bindInspections(cfg, t.routes)...)
+	faults := append(unknownPolicies(cfg), bindAdapters(cfg, t.routes)...)
 	for b, a := range t.index.build(t.routes) {
 		faults = append(faults, cfg.Fault("routes."+b.Name+".match", "route "+b.Name+" matches the same requests as route "+a.Name,
 			"give one of them a further condition, or remove it"))
@@ -79,8 +79,9 @@ func (t *Table) bind(e *Estate) {
 	}
 	before := e.inForce.Load()
 	for _, r := range t.routes {
-		r.bind(e, live)
 		r.keepAdapter(before)
+		r.Inspection = newInspection(r)
+		r.bind(e, live)
 		for _, name := range slices.Sorted(maps.Keys(r.Config.Shadow)) {
 			r.Shadows = append(r.Shadows, newShadow(r, copied, name, e))
 		}

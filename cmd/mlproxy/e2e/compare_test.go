@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,4 +132,62 @@ routes:
 	}
 	f("50%", "mode: exact", 1)
 	f("50%", "mode: json", 0)
+}
+
+// With the route's protocol, predictions are compared row by row of a batch: differing classes are counted, and stand in a table.
+func TestPredictionsOfShadowsAreCompared(t *testing.T) {
+	live, other := serve(t, modeltest.Options{Models: []string{"digits.1"}}), serve(t, modeltest.Options{Models: []string{"digits.2"}})
+	config := func(compare string) string {
+		return fmt.Sprintf(`
+pools:
+  live:  {endpoints: [%q]}
+  other: {endpoints: [%q]}
+routes:
+  digits:
+    match: {path: /}
+    protocol: open_inference
+    inspect: {sample: 0%%}
+    split: {live: 1}
+    shadow: {other: {sample: 100%%, timeout: 1h, max_in_flight: 10000, compare: {%s}}}
+`, live.URL, other.URL, compare)
+	}
+	rows, differ, pairs := predictions(t, "digits", "digits.1", "digits.2")
+	r := start(t, config("mode: argmax"))
+	const batch = 5
+	ask := func() (rowsAsked, differing int) {
+		already := r.metrics().sum("mlproxy_shadow_compared_total")
+		for i := 0; i+batch <= len(rows); i += batch {
+			r.ask(1, 1, func(int) string { return inferOf("/v2/models/digits/infer", string(modeltest.InferBody(rows[i:i+batch], "label", "probabilities"))) })
+			rowsAsked, differing = rowsAsked+batch, differing+count(differ[i:i+batch])
+			r.awaitSum(already+rowsAsked/batch, "mlproxy_shadow_compared_total")
+		}
+		return rowsAsked, differing
+	}
+	n, differing := ask()
+	must(t, equal("rows that differ", r.metrics().sum("mlproxy_shadow_rows_total", "result=differ"), differing))
+	must(t, equal("rows that agree", r.metrics().sum("mlproxy_shadow_rows_total", "result=agree"), n-differing))
+	report := r.shadows("digits")[0]
+	must(t, equal("mode", report.Mode, "argmax"))
+	must(t, equal("rows compared", int(report.Rows.Compared), n))
+	for _, c := range report.Confusion {
+		if n == len(rows) && int(c.Rows) != pairs[[2]int{digit(t, c.Live), digit(t, c.Shadow)}] {
+			t.Errorf("%s by the live model and %s by the other: %d rows", c.Live, c.Shadow, c.Rows)
+		}
+	}
+	must(t, equal("classes that are pairs", len(report.Confusion) >= 10, true))
+
+	r.rewrite(config("mode: top_k, k: 10"))
+	status, text := r.reload()
+	must(t, equal(text, status, http.StatusOK))
+	n, _ = ask()
+	report = r.shadows("digits")[0]
+	must(t, equal("rows whose ten best of ten classes differ", int(report.Rows.Differ), 0))
+	must(t, equal("rows compared by top_k", int(report.Rows.Compared), n))
+}
+
+func digit(t *testing.T, class string) int {
+	t.Helper()
+	n, err := strconv.Atoi(class)
+	must(t, err)
+	return n
 }
