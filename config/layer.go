@@ -147,8 +147,10 @@ func (c *Config) refusesShadow(r *Route, shadows map[string]*Shadow) problem {
 			return problem{fmt.Sprintf("is to get the shadow %q, which also serves it", pool), "name a pool that clients get no answers from, or leave it out"}
 		}
 		if s := shadows[pool]; s.predictions() && !r.reads() {
-			return problem{fmt.Sprintf("is to compare the shadow %q by %s, and does not say how predictions are found in its answers", pool, s.Compare.Mode),
-				"give the route a protocol first, or compare by json"}
+			return problem{
+				fmt.Sprintf("is to compare the shadow %q by %s, and does not say how predictions are found in its answers", pool, s.Compare.Mode),
+				"give the route a protocol first, or compare by json",
+			}
 		}
 	}
 	return problem{}

@@ -157,7 +157,9 @@ routes:
 	ask := func() (rowsAsked, differing int) {
 		already := r.metrics().sum("mlproxy_shadow_compared_total")
 		for i := 0; i+batch <= len(rows); i += batch {
-			r.ask(1, 1, func(int) string { return inferOf("/v2/models/digits/infer", string(modeltest.InferBody(rows[i:i+batch], "label", "probabilities"))) })
+			r.ask(1, 1, func(int) string {
+				return inferOf("/v2/models/digits/infer", string(modeltest.InferBody(rows[i:i+batch], "label", "probabilities")))
+			})
 			rowsAsked, differing = rowsAsked+batch, differing+count(differ[i:i+batch])
 			r.awaitSum(already+rowsAsked/batch, "mlproxy_shadow_compared_total")
 		}
