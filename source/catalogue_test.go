@@ -37,6 +37,10 @@ func TestCatalogueFollowsInstances(t *testing.T) {
 	emitted := membersOf(t, c)
 	eventually(t, "said to have none", func() bool { return strings.Contains(c.Contact().Services[v2].Stale, "no passing instance") })
 
+	t.Cleanup(func() {
+		a.Deregister(t, name+"0")
+		a.Deregister(t, name+"1")
+	})
 	one := consultest.Instance{ID: name + "1", Name: name, Tags: []string{"gpu", "v2"}, Port: 9001, Weight: 3}
 	a.Register(t, one)
 	wantNext(t, emitted, name+" with gpu, v2: http://127.0.0.1:9001*3")

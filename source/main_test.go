@@ -37,6 +37,10 @@ func shared(t *testing.T) *consultest.Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // so that a test can run twice
+		a.Delete(t, t.Name()+"/")
+		a.Delete(t, t.Name()+"-fleet/")
+	})
 	return a
 }
 
