@@ -296,15 +296,12 @@ func text(name, example, pattern string, judge func(string) (string, problem)) k
 	}, showText)
 }
 
-// word is one of a few. Those of later are known, but nothing acts on them yet.
-func word(available []string, later ...string) kind[string] {
+// word is one of a few.
+func word(available []string) kind[string] {
 	s := shape{name: strings.Join(available, " | "), example: available[0], schema: orVariable(object{"enum": asWritten(available)})}
 	return scalarOf(s, func(n *node) (string, problem) {
-		switch {
-		case slices.Contains(available, n.text):
+		if slices.Contains(available, n.text) {
 			return n.text, problem{}
-		case slices.Contains(later, n.text):
-			return "", problem{"is " + n.text + ", which is not available yet", "write " + strings.Join(available, " or ")}
 		}
 		if near := nearest(n.text, available); near != "" && strings.Trim(n.text, "0123456789") != "" {
 			return "", problem{"is " + quote(n), fmt.Sprintf("did you mean %q?", near)}

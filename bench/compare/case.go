@@ -45,7 +45,10 @@ var workloads = []workload{
 	{name: "routes100", about: "small, with 100 routes", ask: 256, answer: 256, clients: 64, routes: 99, only: []string{"nginx", mlproxyAlone}},
 	{name: "routes1000", about: "small, with 1,000 routes", ask: 256, answer: 256, clients: 64, routes: 999, only: []string{"nginx", mlproxyAlone}},
 	{name: "endpoints10", about: "small, a pool of 10 endpoints", ask: 256, answer: 256, clients: 64, endpoints: 10, only: []string{"nginx", mlproxyAlone}},
-	{name: "endpoints1000", about: "small, a pool of 1,000 endpoints", ask: 256, answer: 256, clients: 64, endpoints: 1000, only: []string{"nginx", mlproxyAlone}},
+	{
+		name: "endpoints1000", about: "small, a pool of 1,000 endpoints", ask: 256, answer: 256, clients: 64, endpoints: 1000,
+		only: []string{"nginx", mlproxyAlone},
+	},
 	{name: "idle10000", about: "10,000 connections that only wait", ask: 256, answer: 256, clients: 10000, idle: true, only: []string{"nginx", mlproxyAlone}},
 }
 
