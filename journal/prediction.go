@@ -31,6 +31,7 @@ type Prediction struct {
 
 // Facts is what was read from the bodies of an exchange, without the texts themselves.
 type Facts struct {
+	ID             string         `json:"id,omitempty"` // the protocol's own
 	Rows           int            `json:"rows"`
 	RowsMissing    int            `json:"rows_missing"`
 	Values         int            `json:"values"`
@@ -102,7 +103,7 @@ func appendPrintable(b, text []byte) []byte {
 func factsOf(r *monitor.Record) *Facts {
 	from := r.Facts
 	f := &Facts{
-		Rows: from.Rows, RowsMissing: from.RowsMissing, Values: from.Values, ValuesMissing: from.ValuesMissing, NonFinite: from.NonFinite,
+		ID: from.ID, Rows: from.Rows, RowsMissing: from.RowsMissing, Values: from.Values, ValuesMissing: from.ValuesMissing, NonFinite: from.NonFinite,
 		Outputs: []Output{}, Finish: from.Finish, OutputsMissing: r.OutputsMissing(), Faults: r.ExtractFaults(),
 	}
 	for _, l := range from.Lengths {

@@ -46,7 +46,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func inspected() *monitor.Record {
 	f := &protocol.Facts{
-		Rows: 2, RowsMissing: 1, Values: 8, ValuesMissing: 1, ServedModel: "iris", ServedVersion: "3", Query: []byte("secret words"),
+		ID: "q-7", Rows: 2, RowsMissing: 1, Values: 8, ValuesMissing: 1, ServedModel: "iris", ServedVersion: "3", Query: []byte("secret words"),
 		Lengths: []protocol.Length{{Kind: protocol.Elements, N: 4}, {Kind: protocol.Elements, N: 3}},
 		Outputs: []protocol.Output{
 			{Class: "setosa", Confidence: .75, ConfidenceKind: protocol.Probability, Text: []byte("secret words")},
@@ -69,7 +69,7 @@ func TestLineOfAPrediction(t *testing.T) {
 		}
 	}
 	const head = `{"time":"2026-03-01T12:00:00.000000Z","request_id":"r-1","route":"iris","pool":"stable",`
-	const facts = `"model":"iris","version":"3","status":200,"reason":"none","latency_ms":1.5,"sampling_fraction":0.5,"facts":{"rows":2,"rows_missing":1,` +
+	const facts = `"model":"iris","version":"3","status":200,"reason":"none","latency_ms":1.5,"sampling_fraction":0.5,"facts":{"id":"q-7","rows":2,"rows_missing":1,` +
 		`"values":8,"values_missing":1,"nonfinite":0,"lengths":{"elements":7},"outputs":[{"class":"setosa","confidence":0.75,"confidence_kind":"probability"},` +
 		`{"missing":"nan"}],"outputs_missing":{"nan":1},"faults":{"shape_mismatch":1}}`
 	f(PredictionSettings{Sample: .5}, inspected(), head+facts+`}`)
