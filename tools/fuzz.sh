@@ -44,7 +44,7 @@ passing() {
     printf '    %s %s failed once, and not again\n' "$1" "$2"
     cat "$3"
   } >&2
-  (cd "$1" && rm -f $inputs)
+  (cd "$1" && cat $inputs >&2 && rm -f $inputs)
 }
 export -f fuzz passing
 
