@@ -97,10 +97,12 @@ func everywhere(listen string) bool {
 
 // bare is a Host in lower case, without port and brackets.
 func bare(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil && strings.Trim(port, "0123456789") == "" {
 		host = name
+	} else if inner, bracketed := strings.CutPrefix(host, "["); bracketed && strings.HasSuffix(inner, "]") {
+		host = strings.TrimSuffix(inner, "]")
 	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
 func sameHost(origin, host string) bool {
