@@ -42,6 +42,13 @@ type ModelMeter struct {
 	classes names
 	outputs names
 	history history
+	bound   map[child]prometheus.Metric
+}
+
+// child names a series of this version; there are as many as there are label values.
+type child struct {
+	vec   any
+	label string // its last one, if it has more than route and pool
 }
 
 // names are the label values that a model server has brought up; they are bounded.
@@ -110,19 +117,36 @@ func (m *ModelMeter) retire() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.retired = true
-	m.history = history{}
+	m.history, m.bound = history{}, nil
 }
 
 func (m *ModelMeter) add(to *prometheus.CounterVec, n int, more ...string) {
 	if n > 0 {
-		to.WithLabelValues(append([]string{m.version.route, m.version.pool}, more...)...).Add(float64(n))
+		m.series(to, func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...) }, more).(prometheus.Counter).Add(float64(n))
 	}
 }
 
 func (m *ModelMeter) observe(to *prometheus.HistogramVec, v float64, more ...string) {
 	if !math.IsNaN(v) && !math.IsInf(v, 0) {
-		to.WithLabelValues(append([]string{m.version.route, m.version.pool}, more...)...).Observe(v)
+		m.series(to, func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...).(prometheus.Metric) }, more).(prometheus.Observer).Observe(v)
 	}
+}
+
+// series is the one of vec with that label, which may be missing. To look it up by its labels each time would take longer than to count.
+func (m *ModelMeter) series(vec any, find func(labels []string) prometheus.Metric, more []string) prometheus.Metric {
+	name := child{vec: vec}
+	if len(more) > 0 {
+		name.label = more[0]
+	}
+	one := m.bound[name]
+	if one == nil {
+		one = find(append([]string{m.version.route, m.version.pool}, more...))
+		if m.bound == nil {
+			m.bound = map[child]prometheus.Metric{}
+		}
+		m.bound[name] = one
+	}
+	return one
 }
 
 func (m *ModelMeter) countRequest(f *protocol.Facts) {
