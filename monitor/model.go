@@ -122,13 +122,15 @@ func (m *ModelMeter) retire() {
 
 func (m *ModelMeter) add(to *prometheus.CounterVec, n int, more ...string) {
 	if n > 0 {
-		m.series(to, func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...) }, more).(prometheus.Counter).Add(float64(n))
+		find := func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...) }
+		m.series(to, find, more).(prometheus.Counter).Add(float64(n))
 	}
 }
 
 func (m *ModelMeter) observe(to *prometheus.HistogramVec, v float64, more ...string) {
 	if !math.IsNaN(v) && !math.IsInf(v, 0) {
-		m.series(to, func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...).(prometheus.Metric) }, more).(prometheus.Observer).Observe(v)
+		find := func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...).(prometheus.Metric) }
+		m.series(to, find, more).(prometheus.Observer).Observe(v)
 	}
 }
 
