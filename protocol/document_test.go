@@ -18,7 +18,8 @@ func plain(v value) any {
 	case object:
 		all := map[string]any{}
 		for name, member := range v.members {
-			all[string(name.text())] = plain(member)
+			called := string(name.text()) // before the next text takes its place
+			all[called] = plain(member)
 		}
 		return all
 	case array:
