@@ -82,7 +82,7 @@ func (c *clients) client(ctx context.Context) {
 		conn, err := net.Dial("tcp4", c.address)
 		if err != nil {
 			c.failed()
-			time.Sleep(10 * time.Millisecond)
+			_ = pause(ctx, 10*time.Millisecond)
 			continue
 		}
 		c.conns.Store(conn, nil)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestClients(t *testing.T) {
 		c.ready.Wait()
 		c.measured.Store(true)
 		for end := time.Now().Add(10 * time.Second); c.answers.Load() < 20 && time.Now().Before(end); {
-			time.Sleep(time.Millisecond) // until there are enough
+			runtime.Gosched() // to those who ask
 		}
 		c.end()
 		m.close()
@@ -114,10 +115,13 @@ func TestFailuresAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	ended, enough := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for {
+		for n := 0; ; n++ {
+			if n == 6 { // whoever connects again has counted the failure before
+				close(enough)
+			}
 			c, err := ln.Accept()
 			if err != nil {
 				return
@@ -129,9 +133,7 @@ func TestFailuresAreCounted(t *testing.T) {
 	}()
 	c := begin(&w, ln.Addr().String())
 	c.measured.Store(true)
-	for end := time.Now().Add(10 * time.Second); c.failures.Load() < 5 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // until there are enough
-	}
+	<-enough
 	c.end()
 	_ = ln.Close()
 	<-ended

@@ -123,7 +123,10 @@ func (a *Agent) Kill() { a.end(syscall.SIGKILL) }
 func (a *Agent) Freeze() {
 	_ = a.process.Process.Signal(syscall.SIGSTOP)
 	for end := time.Now().Add(patience); !a.frozen() && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // the kernel says it in /proc only
+	}
+	if !a.frozen() {
+		panic("consultest: the agent runs on after SIGSTOP")
 	}
 }
 
