@@ -44,6 +44,7 @@ type Socket interface {
 func NewSecureWire(conn Socket, side func(net.Conn, *tls.Config) *tls.Conn, c *tls.Config, w *Watch) *Wire {
 	s := &socket{Socket: conn}
 	s.raw, _ = conn.SyscallConn() // it fails only for a connection that is none
+	boundReads(s.raw)
 	s.call = s.readNow
 	layer := side(s, c)
 	wire := NewWire(layer, w)

@@ -50,6 +50,7 @@ func NewWire(conn net.Conn, w *Watch) *Wire {
 	wire := &Wire{conn: conn, watch: w, early: true}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		wire.raw, _ = tcp.SyscallConn() // an error leaves nil: the plain path works as well
+		boundReads(wire.raw)
 	}
 	wire.in.call, wire.out.call, wire.peek.look = wire.readSome, wire.writeSome, wire.peek.at
 	w.add(wire)
