@@ -23,8 +23,8 @@ func shares(address string) string {
 func fleetRoutes(blue, green *modeltest.Server) string {
 	return fmt.Sprintf(`
 pools:
-  stable: {endpoints: [%q], max_connections: 10000} # a machine that stands still for seconds is none of a switch's failures
-  canary: {endpoints: [%q], max_connections: 10000}
+  stable: {endpoints: [%q]}
+  canary: {endpoints: [%q]}
 routes:
   iris:   {match: {path: /v2/models/iris/infer}, split: {stable: 95, canary: 5}}
   search: {match: {path: /v2/models/iris/versions/}, blue_green: {blue: stable, green: canary, active: blue}}
