@@ -13,7 +13,7 @@ type Meter struct {
 	tunnels  atomic.Int64
 	codes    codes
 
-	duration, upstream, firstByte, overhead prometheus.Observer
+	duration, upstream, firstByte, overhead *durations
 	bytesIn, bytesOut                       prometheus.Counter
 	errors                                  [reasons]prometheus.Counter // [None] is nil
 	retries                                 [retryOutcomes]prometheus.Counter
@@ -40,10 +40,10 @@ type Observation struct {
 func newMeter(s *series, v version) *Meter {
 	m := &Meter{
 		codes:     codes{vec: s.requests.MustCurryWith(v.labels())},
-		duration:  s.duration.WithLabelValues(v.route, v.pool),
-		upstream:  s.upstream.WithLabelValues(v.route, v.pool),
-		firstByte: s.firstByte.WithLabelValues(v.route, v.pool),
-		overhead:  s.overhead.WithLabelValues(v.route),
+		duration:  s.duration.of(v.route, v.pool),
+		upstream:  s.upstream.of(v.route, v.pool),
+		firstByte: s.firstByte.of(v.route, v.pool),
+		overhead:  s.overhead.of(v.route),
 		bytesIn:   s.requestBytes.WithLabelValues(v.route, v.pool),
 		bytesOut:  s.responseBytes.WithLabelValues(v.route, v.pool),
 	}
@@ -75,15 +75,15 @@ func (m *Meter) InFlight() int64 { return m.inFlight.Load() }
 func (m *Meter) Observe(o *Observation) {
 	m.inFlight.Add(-1)
 	m.codes.count(o.Status)
-	m.duration.Observe(seconds(o.Duration))
-	m.overhead.Observe(seconds(o.Overhead))
+	m.duration.Observe(o.Duration)
+	m.overhead.Observe(o.Overhead)
 	m.bytesIn.Add(float64(max(o.BytesIn, 0)))
 	m.bytesOut.Add(float64(max(o.BytesOut, 0)))
 	if o.Sent {
-		m.upstream.Observe(seconds(o.Upstream))
+		m.upstream.Observe(o.Upstream)
 	}
 	if o.Answered {
-		m.firstByte.Observe(seconds(o.FirstByte))
+		m.firstByte.Observe(o.FirstByte)
 	}
 	m.Error(o.Reason)
 }

@@ -24,9 +24,9 @@ type series struct {
 	requests, errors, retries, assignments       *prometheus.CounterVec
 	failovers, transitions, tunnelsEnded         *prometheus.CounterVec
 	requestBytes, responseBytes                  *prometheus.CounterVec
-	duration, upstream, firstByte, overhead      *prometheus.HistogramVec
+	duration, upstream, firstByte, overhead      durationsVec
 	shadowRequests, shadowDropped, shadowCompare *prometheus.CounterVec
-	shadowDuration                               *prometheus.HistogramVec
+	shadowDuration                               durationsVec
 	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
@@ -50,13 +50,13 @@ func newSeries(f factory) series {
 	s := series{
 		requests: f.counter("requests_total",
 			"Exchanges by the exact status mlproxy returned; 499 for a client that left.", "route", "pool", "code"),
-		duration: f.histogram("request_duration_seconds",
+		duration: f.durations("request_duration_seconds",
 			"Time from the first byte of the request to the last byte of the answer.", exchangeBounds, "route", "pool"),
-		overhead: f.histogram("overhead_seconds",
+		overhead: f.durations("overhead_seconds",
 			"Time spent in mlproxy itself.", overheadBounds, "route"),
-		upstream: f.histogram("upstream_duration_seconds",
+		upstream: f.durations("upstream_duration_seconds",
 			"Time a model server took, to the last byte of its answer.", exchangeBounds, "route", "pool"),
-		firstByte: f.histogram("time_to_first_byte_seconds",
+		firstByte: f.durations("time_to_first_byte_seconds",
 			"Time to the first byte of a model server's answer.", exchangeBounds, "route", "pool"),
 		requestBytes: f.counter("request_bytes_total",
 			"Bytes of request bodies taken from clients.", "route", "pool"),
@@ -82,7 +82,7 @@ func newSeries(f factory) series {
 			"1 while a blue/green switch of the config waits for its pool to be reachable, else 0.", "route"),
 		shadowRequests: f.counter("shadow_requests_total",
 			"Copies sent to a shadow, by the status of its answer; 0 for none.", "route", "pool", "code"),
-		shadowDuration: f.histogram("shadow_duration_seconds",
+		shadowDuration: f.durations("shadow_duration_seconds",
 			"Time a shadow took, to the last byte of its answer or to its failure.", exchangeBounds, "route", "pool"),
 		shadowDropped: f.counter("shadow_dropped_total",
 			"Sampled requests that were not copied.", "route", "pool", "reason"),
@@ -231,8 +231,15 @@ func (f factory) histogram(name, help string, bounds []float64, labels ...string
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help, Buckets: bounds,
 		NativeHistogramBucketFactor:    1.1,
-		NativeHistogramMaxBucketNumber: 160,
+		NativeHistogramMaxBucketNumber: mostBuckets,
 	}, labels)
+	f.MustRegister(v)
+	return v
+}
+
+// durations is histogram for what every exchange observes.
+func (f factory) durations(name, help string, bounds []float64, labels ...string) durationsVec {
+	v := newDurationsVec(name, help, bounds, labels)
 	f.MustRegister(v)
 	return v
 }

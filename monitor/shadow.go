@@ -23,7 +23,7 @@ func newComparisons(f factory) comparisons {
 // ShadowMeter counts the copies one pool gets of a route's requests. All its methods may be called at once, and allocate nothing.
 type ShadowMeter struct {
 	codes    codes
-	duration prometheus.Observer
+	duration *durations
 	dropped  [dropReasons]prometheus.Counter
 	compared [results]prometheus.Counter
 	rows     [Failed]prometheus.Counter // that agree, that differ
@@ -34,7 +34,7 @@ type ShadowMeter struct {
 func newShadowMeter(s *series, v version) *ShadowMeter {
 	m := &ShadowMeter{
 		codes:    codes{vec: s.shadowRequests.MustCurryWith(v.labels())},
-		duration: s.shadowDuration.WithLabelValues(v.route, v.pool),
+		duration: s.shadowDuration.of(v.route, v.pool),
 	}
 	for d := range dropReasons {
 		m.dropped[d] = s.shadowDropped.WithLabelValues(v.route, v.pool, d.String())
@@ -55,7 +55,7 @@ func newShadowMeter(s *series, v version) *ShadowMeter {
 // Sent counts a copy that was sent, and the shadow's answer; code 0 for none.
 func (s *ShadowMeter) Sent(code int, took time.Duration) {
 	s.codes.count(code)
-	s.duration.Observe(seconds(took))
+	s.duration.Observe(took)
 }
 
 // Dropped counts a sampled request that was not copied.
