@@ -59,7 +59,7 @@ func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
 	x.req.Clear()
 	in := &x.conn.in
 	in.Wire().ReadWithin(x.limits.readHeader)
-	for seen := 0; ; {
+	for seen := x.looked; ; {
 		b := in.Bytes()
 		for seen == 0 && bytes.HasPrefix(b, crlf) {
 			in.Skip(len(crlf))

@@ -129,8 +129,13 @@ func (c *conn) takeWhole() (waits bool) {
 	if !c.wakes() {
 		return false
 	}
-	for upstream.HeadComes(c.in.Bytes()) {
+	for {
+		seen, comes := upstream.HeadComes(c.in.Bytes())
+		if !comes {
+			return false
+		}
 		x := newExchange(c)
+		x.looked = seen
 		if x.start() && !x.cameWhole() {
 			c.begun = x
 			return false
@@ -144,7 +149,6 @@ func (c *conn) takeWhole() (waits bool) {
 			return true
 		}
 	}
-	return false
 }
 
 // rest begins the wait for a request: a new connection waits for no longer than a head may take, a kept one for idle_timeout.

@@ -11,12 +11,21 @@ import (
 
 // exchange is one request and its answer on their way through. Exchanges are pooled: nothing of one may be kept.
 type exchange struct {
+	req, ans upstream.Head // as they came
+	task     upstream.Try
+	shadow   copies
+	record   monitor.Record // for those to whom the exchange is offered, and written anew for them
+	passage
+}
+
+// passage is what is of one exchange alone: the next one finds it zero.
+type passage struct {
 	conn   *conn
 	server *Server
 	limits *settings
 
-	// The request as it came.
-	req          upstream.Head
+	// The request.
+	looked       int    // bytes in which its head does not end
 	started      bool   // begin has been done
 	served       bool   // and what came of it: the request is to be served
 	entered      bool   // it counts for limits.max_in_flight
@@ -42,7 +51,6 @@ type exchange struct {
 	version     *router.Version // that serves: the chosen one, or a failover
 	by          monitor.By
 	key         []byte
-	task        upstream.Try
 	tries       int                // with endpoints, so far
 	detours     int                // past breakers that closed the way
 	failedAt    *upstream.Endpoint // by the last try
@@ -53,11 +61,9 @@ type exchange struct {
 	clientFault error              // why the upload failed, when its client is to blame
 
 	// The answer.
-	ans     upstream.Head
 	ansBody upstream.Body
-	out     flow // to the client
-	begun   bool // a byte of an answer may have reached the client
-	shadow  copies
+	out     flow             // to the client
+	begun   bool             // a byte of an answer may have reached the client
 	capture *monitor.Capture // what is copied for the inspector; nil when nothing is
 	came    time.Duration    // when what passes now was read from the model server, since sent; only of a captured stream
 
@@ -66,7 +72,6 @@ type exchange struct {
 	seen                               monitor.Observation
 	meter                              *monitor.Meter
 	endpoint                           *upstream.Endpoint // of the last try
-	record                             monitor.Record     // for keep alone
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -86,7 +91,8 @@ func (x *exchange) free() {
 	upstream.Return(x.store)
 	upstream.Return(x.request)
 	x.out.free()
-	*x = exchange{req: x.req, ans: x.ans, shadow: x.shadow.free(), task: x.task}
+	x.shadow = x.shadow.free()
+	x.passage = passage{}
 	exchanges.Put(x)
 }
 

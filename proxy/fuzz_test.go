@@ -22,7 +22,7 @@ func FuzzClientAddress(f *testing.F) {
 	trusted := &settings{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	f.Fuzz(func(t *testing.T, one, two string, believe bool) {
 		raw := []byte("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + one + "\r\nX-Forwarded-For: " + two + "\r\n\r\n")
-		x := &exchange{conn: &conn{address: []byte("10.9.9.9")}, limits: trusted, trusted: believe}
+		x := &exchange{passage: passage{conn: &conn{address: []byte("10.9.9.9")}, limits: trusted, trusted: believe}}
 		if n, bad := upstream.HeadEnd(raw, 0, answerLimits); bad != nil || n != len(raw) || x.req.ReadRequest(raw, answerLimits) != nil {
 			return
 		}

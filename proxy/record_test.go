@@ -98,7 +98,7 @@ func TestRecords(t *testing.T) {
 
 func TestRecordOfAFailover(t *testing.T) {
 	version := func(pool string) *router.Version { return &router.Version{Pool: &router.Pool{Name: pool}} }
-	x := &exchange{route: &router.Route{Name: "iris"}, chosen: version("canary"), version: version("stable")}
+	x := &exchange{passage: passage{route: &router.Route{Name: "iris"}, chosen: version("canary"), version: version("stable")}}
 	var r monitor.Record
 	x.retrace(&r)
 	if r.Pool != "stable" || r.FailedOverFrom != "canary" || r.Route != "iris" || r.AssignedBy != "key" {

@@ -92,12 +92,17 @@ func HeadEnd(b []byte, seen int, limit Limits) (int, *HeadError) {
 	return 0, nil
 }
 
-// HeadComes says that b has a whole head, perhaps behind empty lines.
-func HeadComes(b []byte) bool {
-	for bytes.HasPrefix(b, blank[:2]) {
-		b = b[2:]
+// HeadComes says whether b has a whole head, perhaps behind empty lines, and how many bytes of b HeadEnd need not look at.
+func HeadComes(b []byte) (seen int, comes bool) {
+	empty := 0
+	for bytes.HasPrefix(b[empty:], blank[:2]) {
+		empty += 2
 	}
-	return bytes.Contains(b, blank)
+	i := bytes.Index(b[empty:], blank)
+	if i < 0 || empty > 0 {
+		return 0, i >= 0
+	}
+	return i + len(blank) - 1, true
 }
 
 // bareLF says that a LF in b follows no CR; a LF that b begins with counts, so the caller looks again from the start.

@@ -13,7 +13,8 @@ type live struct {
 }
 
 // Each waits for bytes and has use take them from Bytes, again and again, as long as use says that it took all of them and waits for more.
-// It returns nil when use says otherwise, and an error when nothing more can come. use must not read the wire, and may not outlast it.
+// It returns nil when use says otherwise, and an error when nothing more can come. use must not read the wire, and may not outlast it. It
+// may write to it: what the socket takes at once goes there without a call of the poller's own.
 //
 // All of this is one call of the poller, which is reset once, before the first wait: whatever comes while use is at work is seen, and a
 // read that would only say that nothing has come yet (0.5 us) is saved each time. That is for plain sockets alone; see [Wire.Plain].
@@ -59,7 +60,10 @@ func (r *Reader) takeSome(fd uintptr) bool {
 			return true
 		}
 		r.w += n
-		if !r.live.use() {
+		r.wire.lent = int(fd)
+		more := r.live.use()
+		r.wire.lent = 0
+		if !more {
 			return true
 		}
 		if n < len(space) {

@@ -61,6 +61,35 @@ func TestEachReadsOnBehindAFullBuffer(t *testing.T) {
 	}
 }
 
+// What is written while the poller lends the socket arrives whole, also when the socket does not take it at once.
+func TestEachWrites(t *testing.T) {
+	w, peer := over(t)
+	r := NewReader(w)
+	for _, size := range []int{1, 16 << 20} {
+		body := bytes.Repeat([]byte("body"), size)
+		sent := make(chan error, 1)
+		send(t, peer, "x")
+		go func() {
+			sent <- r.Each(func() bool {
+				r.Skip(len(r.Bytes()))
+				r.Drop()
+				n, err := w.Write(body)
+				if n != len(body) || err != nil {
+					t.Errorf("%d of %d bytes are written, %v", n, len(body), err)
+				}
+				return false
+			})
+		}()
+		receive(t, peer, string(body))
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		if w.lent != 0 {
+			t.Error("the socket is still lent")
+		}
+	}
+}
+
 func TestEachEnds(t *testing.T) {
 	f := func(what string, end func(w *Wire, peer io.Closer), want error) {
 		t.Helper()
@@ -81,13 +110,20 @@ func TestEachEnds(t *testing.T) {
 func TestHeadComes(t *testing.T) {
 	f := func(s string, want bool) {
 		t.Helper()
-		if got := HeadComes([]byte(s)); got != want {
-			t.Errorf("%q: %v", s, got)
+		seen, comes := HeadComes([]byte(s))
+		if comes != want {
+			t.Errorf("%q: %v", s, comes)
+		}
+		for n := range seen + 1 { // nothing that need not be looked at is a head
+			if end, _ := HeadEnd([]byte(s[:n]), 0, wide); end > 0 {
+				t.Errorf("%q: %d bytes need not be looked at, and the head ends at %d", s, seen, end)
+			}
 		}
 	}
 	f("", false)
 	f("GET / HTTP/1.1\r\nHost: a\r\n", false)
 	f("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true)
+	f("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", true)
 	f("\r\n\r\n", false) // empty lines are no head
 	f("\r\n\r\nGET / HTTP/1.1\r\n", false)
 	f("\r\n\r\nGET / HTTP/1.1\r\n\r\nbody", true)

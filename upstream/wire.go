@@ -24,6 +24,7 @@ type Wire struct {
 	secure            *secured        // nil: no TLS
 	in, out           transfer
 	peek              peeking
+	lent              int    // the socket, while a call of the poller lends it to whoever uses what came; else 0
 	held              []byte // a request to be written by the next Read
 	early             bool   // an answer may be there before it leaves: the wire is new, or parts of the request went out
 	readDue, writeDue atomic.Int64
@@ -281,6 +282,10 @@ func (w *Wire) Write(p []byte) (int, error) {
 		return n, plain(err)
 	}
 	w.out.p, w.out.n, w.out.err = p, 0, nil
+	if w.lent > 0 && w.writeSome(uintptr(w.lent)) {
+		w.out.p = nil
+		return w.out.n, w.out.err
+	}
 	err := w.raw.Write(w.out.call)
 	w.out.p = nil
 	if err == nil {
