@@ -91,7 +91,8 @@ func (x *exchange) send(c *upstream.Conn) error {
 	x.markSent()
 	c.Wire().ReadWithin(x.answerWithin())
 	if len(rest) == 0 {
-		c.Hold(out)
+		x.request = nil // out is it, or stands in for it
+		c.Give(out)
 		return nil
 	}
 	if err := c.Write(out); err != nil {

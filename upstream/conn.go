@@ -54,6 +54,12 @@ func (c *Conn) Hold(p []byte) {
 	c.wire.Hold(p)
 }
 
+// Give is Hold for a borrowed buffer, which is the connection's from now on.
+func (c *Conn) Give(p []byte) {
+	c.written = true
+	c.wire.Give(p)
+}
+
 // Write sends a part of the request.
 func (c *Conn) Write(p []byte) error {
 	c.written = true

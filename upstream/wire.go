@@ -26,6 +26,7 @@ type Wire struct {
 	peek              peeking
 	lent              int    // the socket, while a call of the poller lends it to whoever uses what came; else 0
 	held              []byte // a request to be written by the next Read
+	given             bool   // held is a borrowed buffer, to be returned when it is written
 	early             bool   // an answer may be there before it leaves: the wire is new, or parts of the request went out
 	readDue, writeDue atomic.Int64
 	watch             *Watch
@@ -219,9 +220,17 @@ func (w *Wire) sendHeld() error {
 	if held == nil {
 		return nil
 	}
-	w.held = nil
 	_, err := w.Write(held)
+	w.letGo()
 	return err
+}
+
+// letGo forgets what was held back.
+func (w *Wire) letGo() {
+	if w.given {
+		Return(w.held)
+	}
+	w.held, w.given = nil, false
 }
 
 // readSome is one try to read; a request held back goes out first. It then waits without trying: the poller was reset
@@ -231,7 +240,8 @@ func (w *Wire) readSome(fd uintptr) bool {
 	if held := w.held; held != nil {
 		early := w.early
 		ok := w.writeHeld(int(fd), held)
-		w.held, w.early = nil, false
+		w.letGo()
+		w.early = false
 		if !ok || !early {
 			return !ok
 		}
@@ -312,7 +322,11 @@ func (w *Wire) writeSome(fd uintptr) bool {
 }
 
 // Hold keeps p to be written by the next Read, which saves a system call. p must stay as it is until then.
-func (w *Wire) Hold(p []byte) { w.held = p }
+func (w *Wire) Hold(p []byte) { w.held, w.given = p, false }
+
+// Give is Hold for a borrowed buffer, which is the wire's from now on: it is not held while the answer is waited for, but is there, and in
+// the processor's cache, for the next request.
+func (w *Wire) Give(p []byte) { w.held, w.given = p, true }
 
 // Quiet says that nothing has come and that the peer has not closed: what must be true of a connection that is to be
 // used again, since any byte that waits is no answer to a request not yet sent. It must not be asked while somebody reads.

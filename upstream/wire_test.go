@@ -98,12 +98,14 @@ func TestReadTellsTheEnd(t *testing.T) {
 	}
 }
 
-// What is held leaves with the next read, whole, and not before.
+// What is held or given leaves with the next read, whole, and not before.
 func TestHold(t *testing.T) {
 	eachKind(t, func(t *testing.T, w *Wire, peer net.Conn) {
-		for i, size := range []int{long, 1, 100} {
+		for i, size := range []int{long, 1, 100, BufferSize, 1} {
 			request := bytes.Repeat([]byte{'a' + byte(i)}, size)
-			w.Hold(request)
+			if w.Hold(request); i > 2 {
+				w.Give(append(Borrow()[:0], request...))
+			}
 			if tcp, ok := peer.(*net.TCPConn); ok && !NewWire(tcp, NewWatch()).Quiet() {
 				t.Fatal("it left before the read")
 			}
@@ -121,8 +123,8 @@ func TestHold(t *testing.T) {
 				t.Fatalf("after %d: %q", size, s)
 			}
 		}
-		if w.held != nil {
-			t.Error("it would leave twice")
+		if w.held != nil || w.given {
+			t.Error("it would leave twice, or be returned twice")
 		}
 	})
 }
