@@ -49,12 +49,11 @@ func (f *flow) piece(p []byte) error {
 	return nil
 }
 
-// end adds the end of the body, and sends all.
-func (f *flow) end(trailer []byte) error {
+// end adds the end of the body.
+func (f *flow) end(trailer []byte) {
 	if f.chunked {
 		f.buf = upstream.AppendLastChunk(f.buf, trailer)
 	}
-	return f.flush()
 }
 
 func (f *flow) add(p []byte) error {

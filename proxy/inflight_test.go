@@ -68,3 +68,27 @@ func receive(t *testing.T, c net.Conn) *http.Response {
 	_ = r.Body.Close()
 	return r
 }
+
+// Who has an answer finds the place of its exchange free, also by another connection.
+func TestPlacesAreFreeWithTheAnswer(t *testing.T) {
+	f := func(what string, bound func(*config.Config)) {
+		t.Helper()
+		model, front := listen(t), listen(t)
+		go http.Serve(model, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) //nolint:errcheck // ends with its listener
+		cfg := plainConfig(model.Addr().String(), &config.Route{Split: config.Weights{"stable": 1}})
+		bound(cfg)
+		startProxy(t, cfg, front)
+		clients := [2]net.Conn{dial(t, front), dial(t, front)}
+		for i := range 1000 {
+			c := clients[i%2]
+			send(t, c)
+			if r := receive(t, c); r.StatusCode != http.StatusOK {
+				t.Errorf("%s: request %d is answered %d, %s", what, i, r.StatusCode, r.Header.Get("X-MLProxy-Error"))
+				return
+			}
+		}
+	}
+	f("max_connections", func(c *config.Config) { c.Pools["stable"].MaxConnections = 1 })
+	f("max_in_flight of the pool", func(c *config.Config) { c.Pools["stable"].MaxInFlight = 1 })
+	f("limits.max_in_flight", func(c *config.Config) { c.Limits.MaxInFlight = 1 })
+}

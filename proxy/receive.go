@@ -27,7 +27,12 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 	}
 	x.last = x.now()
 	x.seen.Upstream = x.last.Sub(x.sent)
-	return !x.ans.Close && x.ans.Framing != upstream.UntilClose && x.ans.Status != 101, nil
+	return x.keeps(), nil
+}
+
+// keeps says that the connection to the model server may carry another exchange after this answer.
+func (x *exchange) keeps() bool {
+	return !x.ans.Close && x.ans.Framing != upstream.UntilClose && x.ans.Status != 101
 }
 
 func (x *exchange) passAnswer(c *upstream.Conn) error {
@@ -174,10 +179,17 @@ func (x *exchange) flush() error {
 	return x.written(x.out.flush())
 }
 
+// finishAnswer writes the last of the answer. Before that the exchange gives up its places: who reads it may send the next request at once,
+// and must find them free.
 func (x *exchange) finishAnswer() error {
-	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	x.out.end(x.ansBody.Trailer())
+	if x.upload == nil {
+		x.conn.unbind()
+		x.task.GiveBack(x.keeps())
+	}
 	x.leave()
-	err := x.written(x.out.end(x.ansBody.Trailer()))
+	x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
+	err := x.written(x.out.flush())
 	x.conn.wire.WriteWithin(0)
 	return err
 }

@@ -210,7 +210,8 @@ func (u *upload) flush() error {
 // finish sends the end of the body.
 func (u *upload) finish() error {
 	u.allow()
-	return u.out.end(u.exchange.body.Trailer())
+	u.out.end(u.exchange.body.Trailer())
+	return u.out.flush()
 }
 
 // allow gives the model server body_idle_timeout to take more.

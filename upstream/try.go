@@ -21,6 +21,7 @@ type Try struct {
 
 	run      func(*health.Trial) error // witnessed, bound once
 	endpoint *Endpoint
+	conn     *Conn // to be given back
 	options  *Options
 	fresh    bool
 	trial    *health.Trial
@@ -99,7 +100,17 @@ func (t *Try) borrowed() error {
 	if err != nil {
 		return err
 	}
+	t.conn = c
 	again, err := t.Carry(c)
-	c.Release(again && err == nil)
+	t.GiveBack(again && err == nil)
 	return err
+}
+
+// GiveBack releases the connection, once: when Carry returns, or earlier by Carry itself when it has all of the answer and will not touch
+// the connection again. again is that of [Conn.Release].
+func (t *Try) GiveBack(again bool) {
+	if c := t.conn; c != nil {
+		t.conn = nil
+		c.Release(again)
+	}
 }
