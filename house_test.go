@@ -60,6 +60,7 @@ go.yaml.in/yaml/v4                      : config
 github.com/invopop/jsonschema           : config
 github.com/prometheus/client_golang     : monitor admin cmd/mlproxy
 github.com/prometheus/client_model      : monitor
+google.golang.org/protobuf              : monitor
 github.com/prometheus/common            : tests
 github.com/DataDog/sketches-go          : monitor rollout
 gonum.org/v1/gonum                      : drift rollout

@@ -187,3 +187,44 @@ func BenchmarkExchange(b *testing.B) {
 		r.exchange(b)
 	}
 }
+
+// An event of a stream allocates nothing on its way.
+func TestAllocsPerEvent(t *testing.T) {
+	model, front := listen(t), listen(t)
+	startProxy(t, plainConfig(model.Addr().String(), &config.Route{Split: config.Weights{"stable": 1}}), front)
+	client := dial(t, front)
+	send(t, client)
+	server, err := model.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	buf := make([]byte, 4096)
+	// carry has the model server say something, and waits until the end of it has reached the client.
+	carry := func(says, end []byte) {
+		if _, err := server.Write(says); err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; !bytes.HasSuffix(buf[:n], end); {
+			m, err := client.Read(buf[n:])
+			if err != nil {
+				t.Fatalf("%v, after %q", err, buf[:n])
+			}
+			n += m
+		}
+	}
+	if _, err := server.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	carry([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"), []byte("\r\n\r\n"))
+	chunk := []byte("9\r\ndata: x\n\n\r\n")
+	event := func() { carry(chunk, chunk) }
+	for range 100 {
+		event()
+	}
+	if n := testing.AllocsPerRun(2000, event); n > 0 && !raceDetector {
+		t.Errorf("%v allocations per event, want 0", n)
+	}
+	last := []byte("0\r\n\r\n")
+	carry(last, last)
+}

@@ -30,6 +30,8 @@ type conn struct {
 	used    atomic.Bool  // it has carried an exchange
 	resting int64        // what waiting was set to; 0 while it does not wait
 	looked  int64        // the wait in which it was looked whether the client is there; the watch's alone
+	heard   atomic.Int64 // pieces of answers that were followed
+	checked int64        // heard, when it was last looked whether the model server is there; the watch's alone
 	step    func() bool  // takeWhole, bound once
 	begun   *exchange    // begun by takeWhole, and left to serve
 	closing bool         // no request is read after the one that runs
@@ -38,6 +40,7 @@ type conn struct {
 
 	mu   sync.Mutex
 	up   *upstream.Conn // the exchange's connection to a model server, to be aborted when the client leaves
+	from *upstream.Conn // whose answer is being followed; see [exchange.follow]
 	gone bool           // the client left
 }
 
@@ -110,7 +113,7 @@ func (c *conn) await() bool {
 	c.rest()
 	var err error
 	if c.wire.Plain() {
-		err = c.in.Each(c.step)
+		err = c.in.EachAlone(c.step)
 	} else {
 		err = c.in.Fill()
 	}
@@ -228,6 +231,28 @@ func (c *conn) unbind() {
 	c.mu.Lock()
 	c.up = nil
 	c.mu.Unlock()
+}
+
+// follow makes from the connection whose end is looked for; nil when none is.
+func (c *conn) follow(from *upstream.Conn) {
+	c.mu.Lock()
+	c.from = from
+	c.mu.Unlock()
+}
+
+// lookBehind looks whether the model server whose answer is followed has left, once after each piece: an end that came with a piece has no
+// sign of its own.
+func (c *conn) lookBehind() {
+	heard := c.heard.Load()
+	if heard == c.checked {
+		return
+	}
+	c.checked = heard
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.from != nil && c.from.Wire().Gone() {
+		c.from.End()
+	}
 }
 
 // leave says that the client left.

@@ -104,62 +104,116 @@ func (x *exchange) startAnswer() {
 // server flushed it, and a client that reads slowly slows the model server down.
 func (x *exchange) relay(c *upstream.Conn) error {
 	for {
-		piece, err := x.ansBody.Ready(c.Reader())
-		if piece == nil && err == nil {
-			if err := x.flush(); err != nil {
-				return err
-			}
-			c.Streams()
-			if err := x.splice(c); err != nil {
-				return err
-			}
-			if x.ansBody.Done() {
-				continue
-			}
-			c.Wire().ReadWithin(x.within(x.bodyIdle()))
-			piece, err = x.ansBody.Next(c.Reader())
-			x.clock()
+		whole, err := x.passReady(c)
+		if err != nil {
+			return err
 		}
-		if err == io.EOF {
+		if whole {
 			return x.finishAnswer()
 		}
-		if err != nil {
-			return c.Explain(err)
+		if err := x.flush(); err != nil {
+			return err
 		}
-		if err := x.pass(piece); err != nil {
+		c.Streams()
+		spliced, err := x.splice(c)
+		if err == nil && !spliced {
+			err = x.follow(c)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// splice passes on what of a large answer is still to come without looking at it, where nobody wants to.
-func (x *exchange) splice(c *upstream.Conn) error {
-	left := x.ansBody.Whole(c.Reader())
-	if left < upstream.SpliceAtLeast || x.shadow.wanted || x.capture.WantsAnswer() || x.out.mute {
-		return nil
+// passReady passes on what has come, and says whether the body has ended with it.
+func (x *exchange) passReady(c *upstream.Conn) (whole bool, err error) {
+	for {
+		piece, err := x.ansBody.Ready(c.Reader())
+		switch {
+		case err == io.EOF:
+			return true, nil
+		case err != nil:
+			return false, c.Explain(err)
+		case piece == nil:
+			return false, nil
+		}
+		if err := x.pass(piece); err != nil {
+			return false, err
+		}
+	}
+}
+
+// follow waits for more of the body, once or again and again: on a plain socket all that follows is passed on within one call of the
+// poller, so that an event costs one read and one write. Only where the model server's end is the body's it must be read for each time.
+func (x *exchange) follow(c *upstream.Conn) error {
+	if !x.ans.Nominates() {
+		c.Reader().Forget() // a stream that waits then holds no buffer
+	}
+	c.Wire().ReadWithin(x.within(x.bodyIdle()))
+	var failed, ended error
+	if c.Wire().Plain() && x.ans.Framing != upstream.UntilClose {
+		x.conn.follow(c)
+		ended = c.Reader().Each(func() (waits bool) {
+			waits, failed = x.passMore(c)
+			return waits
+		})
+		x.conn.follow(nil)
+	} else {
+		ended = c.Reader().Fill()
+		x.clock()
+	}
+	if failed == nil && ended != nil {
+		if ended = x.ansBody.Ended(ended); ended != io.EOF {
+			failed = c.Explain(ended)
+		}
+	}
+	return failed
+}
+
+// passMore passes on what has just come, and says whether it is to be gone on like this.
+func (x *exchange) passMore(c *upstream.Conn) (waits bool, err error) {
+	x.clock()
+	x.conn.heard.Add(1)
+	whole, err := x.passReady(c)
+	if err == nil && !whole {
+		err = x.flush()
+	}
+	c.Wire().ReadWithin(x.within(x.bodyIdle()))
+	return err == nil && !whole && !x.splices(c), err
+}
+
+// splices says that much of the answer is still to come which nobody wants to look at.
+func (x *exchange) splices(c *upstream.Conn) bool {
+	return x.ansBody.Whole(c.Reader()) >= upstream.SpliceAtLeast && !x.shadow.wanted && !x.capture.WantsAnswer() && !x.out.mute
+}
+
+// splice passes on what of a large answer is still to come without looking at it, where that can be done.
+func (x *exchange) splice(c *upstream.Conn) (spliced bool, err error) {
+	if !x.splices(c) {
+		return false, nil
 	}
 	p := upstream.BorrowPipe(c.Wire(), x.conn.wire)
 	if p == nil {
-		return nil
+		return false, nil
 	}
 	defer p.Return()
-	for ; left > 0 && !x.out.mute; left = x.ansBody.Whole(c.Reader()) {
+	for left := x.ansBody.Whole(c.Reader()); left > 0 && !x.out.mute; left = x.ansBody.Whole(c.Reader()) {
 		c.Wire().ReadWithin(x.within(x.bodyIdle()))
 		n, err := p.Fill(c.Wire(), left)
 		if err == io.EOF {
-			return c.Explain(upstream.ErrTruncated)
+			return false, c.Explain(upstream.ErrTruncated)
 		}
 		if err != nil {
-			return c.Explain(err)
+			return false, c.Explain(err)
 		}
 		x.ansBody.Advance(n)
 		x.seen.BytesOut += int64(n)
 		x.conn.wire.WriteWithin(x.within(x.bodyIdle()))
 		if err := x.written(p.Drain(x.conn.wire)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (x *exchange) pass(piece []byte) error {

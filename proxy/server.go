@@ -143,7 +143,7 @@ func (s *Server) each(f func(*conn)) {
 }
 
 // sweep looks for clients that left, about every 100 ms: while an exchange of theirs runs, and once in each wait for a request, for an end
-// that came with the last request has no sign of its own.
+// that came with the last request has no sign of its own. Of a stream it looks at the other end as well.
 func (s *Server) sweep() {
 	now := s.opt.Watch.Now()
 	if now-s.swept < int64(sweepEvery) {
@@ -165,6 +165,7 @@ func (s *Server) sweep() {
 			if c.wire.Gone() {
 				c.leave()
 			}
+			c.lookBehind()
 		case waits > 0 && waits != c.looked && now-waits >= int64(sweepEvery) && c.wire.Plain():
 			left--
 			c.looked = waits

@@ -59,7 +59,7 @@ func (b *Body) Next(r *Reader) ([]byte, error) {
 			return piece, err
 		}
 		if err := r.Fill(); err != nil {
-			return nil, b.ended(err)
+			return nil, b.Ended(err)
 		}
 	}
 }
@@ -100,8 +100,8 @@ func (b *Body) Advance(n int) {
 	b.done = b.left == 0
 }
 
-// ended is what a failed read means to the body.
-func (b *Body) ended(err error) error {
+// Ended is what a failed read means to the body: io.EOF says that it has ended as it should.
+func (b *Body) Ended(err error) error {
 	if err != io.EOF {
 		return err
 	}

@@ -20,6 +20,7 @@ type Conn struct {
 	streams  bool         // its answer has begun and takes its time
 	spared   atomic.Int32 // for how many reasons it does not wait for the model server
 	aborted  atomic.Bool  // its client left
+	ended    atomic.Bool  // the model server left; see End
 	idle     int64        // watch time of its return to the pool
 }
 
@@ -46,6 +47,12 @@ func (c *Conn) Endpoint() *Endpoint { return c.endpoint }
 func (c *Conn) Abort() {
 	c.aborted.Store(true)
 	c.wire.Cut()
+}
+
+// End ends what the exchange waits for: the model server was seen to have left. Any goroutine may call it, until Release.
+func (c *Conn) End() {
+	c.ended.Store(true)
+	c.wire.CutRead()
 }
 
 // Hold is Write for the last part of a request: p leaves with the first read of the answer.
@@ -98,6 +105,8 @@ func (c *Conn) Explain(err error) error {
 	switch {
 	case c.aborted.Load():
 		return ErrAborted
+	case c.ended.Load():
+		return ErrReset
 	case errors.Is(err, ErrTimeout):
 		return ErrTimeout
 	case errors.Is(err, ErrChunk):

@@ -191,6 +191,9 @@ func (h *Head) Hop(f *Field) bool {
 	return false
 }
 
+// Nominates says that Connection names fields that end here, trailers perhaps among them.
+func (h *Head) Nominates() bool { return len(h.nominated) > 0 }
+
 // Clear forgets the last message, and keeps its room for the next.
 func (h *Head) Clear() {
 	clear(h.Fields)

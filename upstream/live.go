@@ -7,26 +7,32 @@ import (
 
 // live is a wire's reading within one call of the poller; see [Reader.Each].
 type live struct {
-	use  func() bool
-	call func(fd uintptr) bool
-	err  error
+	use   func() bool
+	alone bool
+	call  func(fd uintptr) bool
+	err   error
 }
 
-// Each waits for bytes and has use take them from Bytes, again and again, as long as use says that it took all of them and waits for more.
-// It returns nil when use says otherwise, and an error when nothing more can come. use must not read the wire, and may not outlast it. It
-// may write to it: what the socket takes at once goes there without a call of the poller's own.
+// Each waits for bytes and has use take them from Bytes, again and again, as long as use says that it took what it could of them and waits
+// for more. It returns nil when use says otherwise, and an error when nothing more can come. use must not read the wire, and may not outlast it.
 //
 // All of this is one call of the poller, which is reset once, before the first wait: whatever comes while use is at work is seen, and a
 // read that would only say that nothing has come yet (0.5 us) is saved each time. That is for plain sockets alone; see [Wire.Plain].
-func (r *Reader) Each(use func() bool) error {
+func (r *Reader) Each(use func() bool) error { return r.each(use, false) }
+
+// EachAlone is Each where nobody but use writes to the wire: what the socket takes at once goes there without a call of the poller's own.
+func (r *Reader) EachAlone(use func() bool) error { return r.each(use, true) }
+
+func (r *Reader) each(use func() bool, alone bool) error {
 	if r.wire.readDue.Load() == cut {
 		return ErrTimeout
 	}
 	if r.live.call == nil {
 		r.live.call = r.takeSome
 	}
-	r.live.use, r.live.err = use, nil
+	r.live.use, r.live.alone, r.live.err = use, alone, nil
 	err := r.wire.raw.Read(r.live.call)
+	r.live.use = nil
 	if err == nil {
 		err = r.live.err
 	}
@@ -50,7 +56,9 @@ func (r *Reader) takeSome(fd uintptr) bool {
 		case errno == syscall.EINTR:
 			continue
 		case errno == syscall.EAGAIN:
-			r.Drop()
+			if r.base == 0 {
+				r.Drop()
+			}
 			return false
 		case errno != 0:
 			r.live.err = errno
@@ -60,14 +68,22 @@ func (r *Reader) takeSome(fd uintptr) bool {
 			return true
 		}
 		r.w += n
-		r.wire.lent = int(fd)
-		more := r.live.use()
-		r.wire.lent = 0
-		if !more {
+		if !r.used(int(fd)) {
 			return true
 		}
 		if n < len(space) {
 			return false
 		}
 	}
+}
+
+// used has what has come used. Meanwhile the wire may write to the socket itself if nobody else does.
+func (r *Reader) used(fd int) (waits bool) {
+	if !r.live.alone {
+		return r.live.use()
+	}
+	r.wire.lent = fd
+	waits = r.live.use()
+	r.wire.lent = 0
+	return waits
 }

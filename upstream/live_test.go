@@ -70,7 +70,7 @@ func TestEachWrites(t *testing.T) {
 		sent := make(chan error, 1)
 		send(t, peer, "x")
 		go func() {
-			sent <- r.Each(func() bool {
+			sent <- r.EachAlone(func() bool {
 				r.Skip(len(r.Bytes()))
 				r.Drop()
 				n, err := w.Write(body)

@@ -47,6 +47,9 @@ func (r *Reader) Keep(n int) []byte {
 	return head
 }
 
+// Forget lets go of what Keep kept, and of nothing that came after it.
+func (r *Reader) Forget() { r.base = 0 }
+
 // Drop lets go of what Keep kept, and of the buffer when nothing waits in it.
 func (r *Reader) Drop() {
 	r.base = 0
