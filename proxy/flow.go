@@ -21,10 +21,22 @@ const copyAtMost = 16 << 10
 
 // start begins a message to w.
 func (f *flow) start(w *upstream.Wire) {
-	if f.buf == nil {
-		f.buf = upstream.Borrow()
-	}
+	f.open()
 	*f = flow{to: w, buf: f.buf[:0]}
+}
+
+func (f *flow) open() {
+	if f.buf == nil {
+		f.buf = upstream.Borrow()[:0]
+	}
+}
+
+// rest gives the buffer back while nothing is in it: more may be long in coming.
+func (f *flow) rest() {
+	if len(f.buf) == 0 {
+		upstream.Return(f.buf)
+		f.buf = nil
+	}
 }
 
 func (f *flow) free() {
@@ -37,6 +49,7 @@ func (f *flow) piece(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	f.open()
 	if f.chunked {
 		f.buf = upstream.AppendChunkSize(f.buf, len(p))
 	}
@@ -52,6 +65,7 @@ func (f *flow) piece(p []byte) error {
 // end adds the end of the body.
 func (f *flow) end(trailer []byte) {
 	if f.chunked {
+		f.open()
 		f.buf = upstream.AppendLastChunk(f.buf, trailer)
 	}
 }

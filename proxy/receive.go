@@ -147,8 +147,9 @@ func (x *exchange) passReady(c *upstream.Conn) (whole bool, err error) {
 // poller, so that an event costs one read and one write. Only where the model server's end is the body's it must be read for each time.
 func (x *exchange) follow(c *upstream.Conn) error {
 	if !x.ans.Nominates() {
-		c.Reader().Forget() // a stream that waits then holds no buffer
+		c.Reader().Forget() // a stream that waits then holds no buffer of the answer's
 	}
+	x.out.rest()
 	c.Wire().ReadWithin(x.within(x.bodyIdle()))
 	var failed, ended error
 	if c.Wire().Plain() && x.ans.Framing != upstream.UntilClose {
@@ -177,6 +178,7 @@ func (x *exchange) passMore(c *upstream.Conn) (waits bool, err error) {
 	whole, err := x.passReady(c)
 	if err == nil && !whole {
 		err = x.flush()
+		x.out.rest()
 	}
 	c.Wire().ReadWithin(x.within(x.bodyIdle()))
 	return err == nil && !whole && !x.splices(c), err
