@@ -33,6 +33,8 @@ type message struct {
 	length int // of the whole body; 0: not known
 	held   *atomic.Int64
 	fields []byte // name, ": ", value, CRLF of each
+	kind   string // Content-Type
+	coding string // Content-Encoding
 	body   []byte
 	cut    bool // the body went on
 	tight  bool // there was no room for the body
@@ -59,6 +61,7 @@ func (c *Capture) begin(a protocol.Adapter, limit int64) {
 	for _, m := range []*message{&c.request, &c.answer} {
 		m.limit, m.length = int(min(limit, math.MaxInt32)), 0
 		m.fields, m.body, m.cut, m.tight = m.fields[:0], m.body[:0], false, false
+		m.kind, m.coding = "", ""
 		m.path, m.status = "", 0
 		m.held.Add(int64(cap(m.body)))
 	}
@@ -84,7 +87,7 @@ func (c *Capture) Request(length int64) { c.request.expect(length) }
 func (c *Capture) Answer(status int, length int64) {
 	c.answer.status = status
 	c.answer.expect(length)
-	if _, able := c.adapter.(protocol.Eventer); able && comesAsEvents(c.answer.header("Content-Type")) {
+	if _, able := c.adapter.(protocol.Eventer); able && comesAsEvents(c.answer.kind) {
 		c.streams = true
 		c.startStream()
 	}
@@ -175,8 +178,28 @@ func (m *message) expect(length int64) {
 	}
 }
 
+// field copies a field. Of the two that are always asked for the first counts, as of all.
 func (m *message) field(name, value []byte) {
+	switch {
+	case len(name) == len("Content-Type") && m.kind == "" && bytes.EqualFold(name, []byte("Content-Type")):
+		m.kind = common(value)
+	case len(name) == len("Content-Encoding") && m.coding == "" && bytes.EqualFold(name, []byte("Content-Encoding")):
+		m.coding = common(value)
+	}
 	m.fields = append(append(append(append(m.fields, name...), ": "...), value...), "\r\n"...)
+}
+
+// common is value as a string, which the usual ones are already.
+func common(value []byte) string {
+	switch string(value) {
+	case "application/json":
+		return "application/json"
+	case "text/event-stream":
+		return "text/event-stream"
+	case "gzip":
+		return "gzip"
+	}
+	return string(value)
 }
 
 func (m *message) wants() bool { return !m.cut && !m.tight }
@@ -224,7 +247,7 @@ func (m *message) header(name string) string {
 
 // plain is the body if all of it is there, as it was before any encoding.
 func (m *message) plain() []byte {
-	if encoding := m.header("Content-Encoding"); m.cut || encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if m.cut || m.coding != "" && !strings.EqualFold(m.coding, "identity") {
 		return nil
 	}
 	return m.body
@@ -233,7 +256,7 @@ func (m *message) plain() []byte {
 // read is the message as adapters have it.
 func (m *message) read() protocol.Message {
 	return protocol.Message{
-		Path: m.path, ContentType: m.header("Content-Type"), Encoding: m.header("Content-Encoding"), Status: m.status,
+		Path: m.path, ContentType: m.kind, Encoding: m.coding, Status: m.status,
 		Header: m.look, Body: m.body, Cut: m.cut,
 	}
 }
@@ -251,7 +274,7 @@ func comesAsEvents(contentType string) bool {
 // startStream readies the reading of an answer that comes as events.
 func (c *Capture) startStream() {
 	c.guard(func() {
-		c.stream.Begin(c.adapter, c.answer.header("Content-Type"), c.answer.header("Content-Encoding"))
+		c.stream.Begin(c.adapter, c.answer.kind, c.answer.coding)
 	})
 }
 

@@ -56,7 +56,7 @@ func (x *exchange) captureAnswer() {
 // secret says that a field has credentials.
 func secret(name []byte) bool {
 	for _, s := range secrets {
-		if bytes.EqualFold(name, s) {
+		if len(name) == len(s) && bytes.EqualFold(name, s) {
 			return true
 		}
 	}
