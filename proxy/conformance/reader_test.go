@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// patience is how long anything is waited for.
-const patience = 5 * time.Second
+// patience is how long anything is waited for. Machines have been seen to stand still for seven seconds.
+const patience = 20 * time.Second
 
 // peer is one end of a raw connection: the client's, or the model server's.
 type peer struct {
