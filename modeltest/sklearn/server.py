@@ -118,8 +118,8 @@ def main():
         server.should_exit = True
 
     threading.Thread(target=end_with_stdin, daemon=True).start()
+    listener.listen(128)  # before it is told of: whoever hears of it connects at once
     print("http://127.0.0.1:%d" % listener.getsockname()[1], flush=True)
-    listener.listen(128)
     asyncio.run(server.serve(sockets=[listener]))
 
 
