@@ -3,7 +3,6 @@ package conformance
 import (
 	"bufio"
 	"bytes"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -25,9 +24,6 @@ var (
 	workshop   string // temporary folder with the binary
 )
 
-// atATime is how many cases are played at once unless -parallel says otherwise. Many of them wait most of the time.
-const atATime = "4"
-
 // TestMain builds the binary once for all tests.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "conformance")
@@ -39,7 +35,6 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	_ = flag.Set("test.parallel", atATime)
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir)
 		os.Exit(code)

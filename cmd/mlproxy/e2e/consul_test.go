@@ -19,13 +19,12 @@ func shares(address string) string {
 	return fmt.Sprintf("consul: {address: %q}\nlimits: {read_header_timeout: 5m}\n", address)
 }
 
-// fleetRoutes is what the file says of the routes that the tests steer by keys. The pools take any number of exchanges at once: what is due
-// while the machine stands still comes all together when it goes on, and is no matter of a switch.
+// fleetRoutes is what the file says of the routes that the tests steer by keys.
 func fleetRoutes(blue, green *modeltest.Server) string {
 	return fmt.Sprintf(`
 pools:
-  stable: {endpoints: [%q], max_connections: 10000}
-  canary: {endpoints: [%q], max_connections: 10000}
+  stable: {endpoints: [%q]}
+  canary: {endpoints: [%q]}
 routes:
   iris:   {match: {path: /v2/models/iris/infer}, split: {stable: 95, canary: 5}}
   search: {match: {path: /v2/models/iris/versions/}, blue_green: {blue: stable, green: canary, active: blue}}

@@ -129,11 +129,12 @@ type load struct {
 	results []*vegeta.Result
 }
 
-// load sends a body to a path so many times a second, until end.
+// load sends a body to a path so many times a second, until end; no more than 100 at once, so that what was due while the machine stood still
+// does not come in thousands when it goes on.
 func (r *running) load(perSecond int, path, body string) *load {
 	l := &load{t: r.t, ended: make(chan struct{})}
 	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}, Timeout: patience}
-	l.attacker = vegeta.NewAttacker(vegeta.Client(l.client), vegeta.Workers(16))
+	l.attacker = vegeta.NewAttacker(vegeta.Client(l.client), vegeta.Workers(16), vegeta.MaxWorkers(100))
 	target := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodPost, URL: "http://" + r.data + path, Body: []byte(body)})
 	results := l.attacker.Attack(target, vegeta.Rate{Freq: perSecond, Per: time.Second}, 0, r.t.Name())
 	go func() {
