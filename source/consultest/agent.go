@@ -122,23 +122,16 @@ func (a *Agent) Kill() { a.end(syscall.SIGKILL) }
 // which takes a busy process its time.
 func (a *Agent) Freeze() {
 	_ = a.process.Process.Signal(syscall.SIGSTOP)
-	for end := time.Now().Add(patience); !a.frozen() && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // the kernel says it in /proc only
-	}
-	if !a.frozen() {
-		panic("consultest: the agent runs on after SIGSTOP")
-	}
-}
-
-func (a *Agent) frozen() bool {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", a.process.Process.Pid))
-	for _, thread := range threads {
-		stat, err := os.ReadFile(thread)
-		if _, state, _ := strings.Cut(string(stat), ") "); err == nil && !strings.HasPrefix(state, "T") {
-			return false
+	var status syscall.WaitStatus
+	for { // the kernel tells the parent when the last thread has stopped
+		_, err := syscall.Wait4(a.process.Process.Pid, &status, syscall.WUNTRACED, nil)
+		if err != syscall.EINTR {
+			break
 		}
 	}
-	return len(threads) > 0
+	if !status.Stopped() {
+		panic("consultest: the agent did not stop at SIGSTOP")
+	}
 }
 
 // Thaw ends Freeze.
