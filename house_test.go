@@ -71,6 +71,8 @@ github.com/molecule-man/go-brrr         : protocol
 golang.org/x/sys                        : proxy upstream cmd/mlproxy
 github.com/alecthomas/kong              : cmd/mlproxy
 github.com/tsenart/vegeta/v12           : bench/load bench/chaos bench/fleet
+github.com/Shopify/toxiproxy/v2         : bench/chaos
+github.com/rs/zerolog                   : bench/chaos
 net/http                                : admin health source source/consultest modeltest cmd/mlproxy bench/load bench/chaos bench/fleet bench/compare
 github.com/google/go-cmp                : tests
 github.com/santhosh-tekuri/jsonschema/v6 : tests

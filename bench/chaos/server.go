@@ -25,6 +25,8 @@ const (
 	nameHeader = "X-Chaos-Endpoint"
 	// runningPath says how many requests a model server has that are not done.
 	runningPath = "/chaos/running"
+	// longestPath says how many bytes of one answer, at the most, somebody has taken from a model server.
+	longestPath = "/chaos/longest"
 	// wellBehaved is how a model server answers that nothing is wrong with, in the words of modeltest.
 	wellBehaved = "delay=3ms"
 )
@@ -60,7 +62,7 @@ func modelServer(name string) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var streams atomic.Int64
+	var streams, longest atomic.Int64
 	named := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(nameHeader, name)
 		switch r.URL.Path {
@@ -70,11 +72,31 @@ func modelServer(name string) (*http.Server, error) {
 			serveClock(w, r)
 		case runningPath:
 			_, _ = fmt.Fprint(w, model.Stats().Running()+streams.Load())
+		case longestPath:
+			_, _ = fmt.Fprint(w, longest.Load())
 		default:
-			model.ServeHTTP(w, r)
+			model.ServeHTTP(&metered{ResponseWriter: w, longest: &longest}, r)
 		}
 	}
 	return &http.Server{Handler: http.HandlerFunc(named), ReadHeaderTimeout: time.Minute}, model.Misbehave(wellBehaved)
+}
+
+// metered notes how long answers become.
+type metered struct {
+	http.ResponseWriter
+	written int64
+	longest *atomic.Int64
+}
+
+// Unwrap is for http.ResponseController, which flushes and hijacks.
+func (m *metered) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+func (m *metered) Write(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p)
+	m.written += int64(n)
+	for longest := m.longest.Load(); m.written > longest && !m.longest.CompareAndSwap(longest, m.written); longest = m.longest.Load() {
+	}
+	return n, err
 }
 
 // server is a model server as we see it: a place, and the process that serves there, if any.

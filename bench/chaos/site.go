@@ -101,7 +101,7 @@ func (s *site) config(stable, canaryWeight int) string {
 		urls = append(urls, fmt.Sprintf("%q", "http://"+server.addr))
 	}
 	if s.relay != nil {
-		urls[0] = fmt.Sprintf("%q", "http://"+s.relay.addr)
+		urls[0] = fmt.Sprintf("%q", "http://"+s.relay.Listen)
 	}
 	pools, route := "", s.options.route
 	if s.scene.shadow {
@@ -166,7 +166,7 @@ func (s *site) close() (log []string, err error) {
 		server.leave()
 	}
 	if s.relay != nil {
-		s.relay.close()
+		s.relay.Stop()
 	}
 	for _, sign := range []string{"DATA RACE", "panic"} {
 		if slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, sign) }) {

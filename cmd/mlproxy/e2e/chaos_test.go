@@ -65,7 +65,8 @@ func TestNetworkFaults(t *testing.T) {
 	f := scenarios(t, mlproxy)
 	ejected := func(c *chaos) bool { return c.FailedGrace*10 <= c.Grace && c.After*100 <= c.Requests }
 	well := func(c *chaos) bool { return c.Failed == 0 && c.Slow*10 <= c.While }
-	f("net-shut", ejected)
+	f("net-down", ejected)
+	f("net-cut", ejected)
 	f("net-reset", ejected)
 	f("net-vanish", ejected)
 	f("net-latency", well)
