@@ -86,7 +86,6 @@ func start(t *testing.T, config string) *binary {
 		t.Fatal(err)
 	}
 	b := &binary{cmd: exec.Command(filepath.Join(workshop, "mlproxy"), "serve", "-c", file), drained: make(chan struct{})}
-	b.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10") // not a second
 	out, err := b.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
