@@ -13,7 +13,7 @@ func networks() []scenario {
 	wellEnough := []promise{failures(0), slowShare(0.05)}
 	return []scenario{
 		through("net-down", "connections to one are cut, and refused", illness{down: true}, ejected...),
-		through("net-latency", "answers of one come 200 ms later, give or take 100", illness{toxic: "latency", with: set{"latency": 200, "jitter": 100}}, wellEnough...),
+		through("net-latency", "answers of one come 200 ms later, give or take 100", delaying, wellEnough...),
 		through("net-bandwidth", "answers of one come at 20 kB/s", illness{toxic: "bandwidth", with: set{"rate": 20}}, wellEnough...),
 		through("net-slices", "answers of one come in segments of 7 bytes", slicing, wellEnough...),
 		through("net-late-close", "connections to one end 2 s later than they should", illness{toxic: "slow_close", with: set{"delay": 2000}}, wellEnough...),
@@ -27,6 +27,7 @@ func networks() []scenario {
 type set = map[string]int
 
 var (
+	delaying  = illness{toxic: "latency", with: set{"latency": 200, "jitter": 100}}
 	slicing   = illness{toxic: "slicer", with: set{"average_size": 7, "size_variation": 0, "delay": 1000}}
 	vanishing = illness{toxic: "timeout", with: set{"timeout": 0}}
 )
