@@ -17,6 +17,9 @@ const (
 	mostWaiting = 1024
 	mostHeld    = 64 << 20    // bytes of all copies of bodies
 	lastWords   = time.Second // to inspect what waits when mlproxy stops
+
+	// gathering is how long a worker that has nothing to do lets captures come together: to be woken for each costs more than to read it.
+	gathering = time.Millisecond
 )
 
 // Inspector reads what exchanges carried, after they have ended and beside the traffic: a few workers take copies from a bounded queue. What
@@ -104,6 +107,9 @@ func (i *Inspector) work(ctx context.Context) {
 		select {
 		case c := <-i.queue:
 			i.inspect(c, facts)
+			if len(i.queue) == 0 {
+				time.Sleep(gathering)
+			}
 		case <-ctx.Done():
 			i.stopped.Store(true)
 			i.finish(facts, time.Now().Add(lastWords))

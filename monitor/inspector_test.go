@@ -78,6 +78,7 @@ func TestInspectorReadsCopies(t *testing.T) {
 		carry(i, m, &echo{}, 100, "ab cd", "yes")
 		carry(i, m, &echo{}, 3, "ab cd", "yesyes")
 		carry(i, m, &echo{panic: true}, 100, "x", "y")
+		time.Sleep(gathering) // on the clock of the bubble
 		synctest.Wait()
 		has(t, r, map[string]float64{
 			`mlproxy_rows_total{pool="stable",route="iris"}`:                        2,

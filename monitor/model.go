@@ -128,9 +128,17 @@ func (m *ModelMeter) add(to *prometheus.CounterVec, n int, more ...string) {
 }
 
 func (m *ModelMeter) observe(to *prometheus.HistogramVec, v float64, more ...string) {
-	if !math.IsNaN(v) && !math.IsInf(v, 0) {
-		find := func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...).(prometheus.Metric) }
-		m.series(to, find, more).(prometheus.Observer).Observe(v)
+	m.observeMany(to, v, 1, more...)
+}
+
+// observeMany observes the same value so many times.
+func (m *ModelMeter) observeMany(to *prometheus.HistogramVec, v float64, times int, more ...string) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return
+	}
+	find := func(labels []string) prometheus.Metric { return to.WithLabelValues(labels...).(prometheus.Metric) }
+	for one := m.series(to, find, more).(prometheus.Observer); times > 0; times-- {
+		one.Observe(v)
 	}
 }
 
@@ -156,7 +164,7 @@ func (m *ModelMeter) countRequest(f *protocol.Facts) {
 	m.add(m.s.rowsMissing, f.RowsMissing)
 	m.add(m.s.valuesMissing, f.ValuesMissing)
 	m.add(m.s.nonFinite, f.NonFinite)
-	eachLength(f, func(l protocol.Length) { m.observe(m.s.inputLength, float64(l.N), l.Kind.String()) })
+	eachLength(f, func(l protocol.Length, rows int) { m.observeMany(m.s.inputLength, float64(l.N), rows, l.Kind.String()) })
 	for _, i := range f.Images {
 		if i.Known {
 			m.observe(m.s.brightness, i.Brightness)
@@ -203,16 +211,21 @@ func confident(o *protocol.Output) bool {
 	return o.ConfidenceKind == protocol.Probability || o.ConfidenceKind == protocol.LogProb
 }
 
-// eachLength calls f with the length of each row, and with the tokens of a prompt that the model server has counted: of several prompts
-// it says only the sum.
-func eachLength(facts *protocol.Facts, f func(protocol.Length)) {
+// eachLength calls f with the length of each row, or of several rows at once when they follow each other and are equally long, and with the
+// tokens of a prompt that the model server has counted: of several prompts it says only the sum.
+func eachLength(facts *protocol.Facts, f func(l protocol.Length, rows int)) {
 	tokenized := false
-	for _, l := range facts.Lengths {
+	for rest := facts.Lengths; len(rest) > 0; {
+		l, rows := rest[0], 1
+		for rows < len(rest) && rest[rows] == l {
+			rows++
+		}
 		tokenized = tokenized || l.Kind == protocol.TokenCount
-		f(l)
+		f(l, rows)
+		rest = rest[rows:]
 	}
 	if t := &facts.Tokens; facts.Rows == 1 && t.Known && t.Prompt > 0 && !tokenized {
-		f(protocol.Length{Kind: protocol.TokenCount, N: t.Prompt})
+		f(protocol.Length{Kind: protocol.TokenCount, N: t.Prompt}, 1)
 	}
 }
 

@@ -118,6 +118,24 @@ func TestPromptsHaveALengthInTokens(t *testing.T) {
 	f(1, protocol.Chars, protocol.Tokens{Completion: 2, Known: true, Estimated: true}, gone)
 }
 
+// Rows that are equally long are counted together, and none of them is lost.
+func TestEveryRowHasItsLength(t *testing.T) {
+	r := New()
+	row := func(n int) protocol.Length { return protocol.Length{Kind: protocol.Elements, N: n} }
+	f := &protocol.Facts{Rows: 6, Lengths: []protocol.Length{row(4), row(4), row(4), {Kind: protocol.Bytes, N: 4}, row(7), row(4)}}
+	r.Model("iris", "a").Learn(&Record{Facts: f})
+	has(t, r, map[string]float64{
+		`mlproxy_input_length_sum{kind="elements",pool="a",route="iris"}`:   23,
+		`mlproxy_input_length_count{kind="elements",pool="a",route="iris"}`: 5,
+		`mlproxy_input_length_count{kind="bytes",pool="a",route="iris"}`:    1,
+	})
+	var s Summary
+	s.addRequest(f)
+	if n, mean := s.Lengths["elements"].Count(), s.Lengths["elements"].with.GetSum()/5; n != 5 || mean != 4.6 {
+		t.Errorf("the summary has %d lengths, of %v on the average; want 5, of 4.6", n, mean)
+	}
+}
+
 func TestClassesAreBounded(t *testing.T) {
 	r := New()
 	m := r.Model("iris", "stable")

@@ -29,14 +29,17 @@ var (
 )
 
 // Add adds a number; NaN and the infinities are none.
-func (s *Sketch) Add(v float64) {
+func (s *Sketch) Add(v float64) { s.addMany(v, 1) }
+
+// addMany adds the same number so many times.
+func (s *Sketch) addMany(v float64, times int) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return
 	}
 	if s.with == nil {
 		s.with = ddsketch.NewDDSketchWithExactSummaryStatistics(sketchMapping, sketchStore)
 	}
-	_ = s.with.Add(v) // what is too large to be told apart is not added
+	_ = s.with.AddWithCount(v, float64(times)) // what is too large to be told apart is not added
 }
 
 // Merge adds all numbers of o.

@@ -188,7 +188,7 @@ func (s *Summary) addRequest(f *protocol.Facts) {
 	s.Values += int64(f.Values)
 	s.ValuesMissing += int64(f.ValuesMissing)
 	s.NonFinite += int64(f.NonFinite)
-	eachLength(f, func(l protocol.Length) { s.length(l.Kind.String()).Add(float64(l.N)) })
+	eachLength(f, func(l protocol.Length, rows int) { s.length(l.Kind.String()).addMany(float64(l.N), rows) })
 	s.addFeatures(f)
 	for _, i := range f.Images {
 		if i.Known {
@@ -218,6 +218,7 @@ func (s *Summary) addAnswer(f *protocol.Facts, class func(string) string) {
 	for reason, n := range f.OutputsMissing {
 		tally(&s.OutputsMissing, protocol.MissingReason(reason).String(), int64(n))
 	}
+	var confidences [protocol.ConfidenceKinds]int64
 	for i := range f.Outputs {
 		o := &f.Outputs[i]
 		if o.Class != "" {
@@ -229,7 +230,10 @@ func (s *Summary) addAnswer(f *protocol.Facts, class func(string) string) {
 		if confident(o) {
 			s.Confidence.Add(o.Confidence)
 		}
-		tally(&s.Confidences, o.ConfidenceKind.String(), 1)
+		confidences[o.ConfidenceKind]++
+	}
+	for kind, n := range confidences {
+		tally(&s.Confidences, protocol.ConfidenceKind(kind).String(), n)
 	}
 	for _, reason := range f.Finish {
 		tally(&s.Finish, finishReason(reason), 1)

@@ -118,9 +118,10 @@ const (
 	Probability
 	Score
 	LogProb
+	ConfidenceKinds // how many there are
 )
 
-var confidenceKinds = [...]string{"none", "probability", "score", "logprob"}
+var confidenceKinds = [ConfidenceKinds]string{"none", "probability", "score", "logprob"}
 
 func (k ConfidenceKind) String() string { return confidenceKinds[k] }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"errors"
+	"slices"
 )
 
 // What can be wrong with a document.
@@ -121,17 +122,18 @@ func (s *scanner) skip() {
 // bare reads a value that is neither container nor string.
 func (s *scanner) bare() []byte {
 	token := s.data[s.at:]
-	for i, c := range token {
-		if ends[c] {
-			token = token[:i]
-			break
+	n := leadingNumber(token)
+	if n == 0 || n < len(token) && !ends[token[n]] {
+		n = slices.IndexFunc(token, func(c byte) bool { return ends[c] })
+		if n < 0 {
+			n = len(token)
+		}
+		if !word(token[:n]) {
+			s.fail(ErrSyntax)
 		}
 	}
-	s.at += len(token)
-	if !number(token) && !word(token) {
-		s.fail(ErrSyntax)
-	}
-	return token
+	s.at += n
+	return token[:n]
 }
 
 // ends are the bytes that a bare token cannot go on with.
@@ -153,34 +155,43 @@ func word(token []byte) bool {
 }
 
 // number reports whether token is a number of RFC 8259, section 6.
-func number(token []byte) bool {
-	if len(token) > 0 && token[0] == '-' {
-		token = token[1:]
+func number(token []byte) bool { return len(token) > 0 && leadingNumber(token) == len(token) }
+
+// leadingNumber is how many bytes at the beginning of text are a number; 0 when none are.
+func leadingNumber(text []byte) int {
+	n := 0
+	if len(text) > 0 && text[0] == '-' {
+		n = 1
 	}
-	whole := digits(token)
-	if whole == 0 || whole > 1 && token[0] == '0' {
-		return false
+	whole := digits(text[n:])
+	if whole == 0 || whole > 1 && text[n] == '0' {
+		return 0
 	}
-	token = token[whole:]
-	if len(token) > 0 && token[0] == '.' {
-		n := digits(token[1:])
-		if n == 0 {
-			return false
+	n += whole
+	if n < len(text) && text[n] == '.' {
+		fraction := digits(text[n+1:])
+		if fraction == 0 {
+			return 0
 		}
-		token = token[1+n:]
+		n += 1 + fraction
 	}
-	return len(token) == 0 || exponent(token)
+	return n + exponent(text[n:])
 }
 
-func exponent(token []byte) bool {
-	if token[0] != 'e' && token[0] != 'E' {
-		return false
+// exponent is how many bytes at the beginning of text are one; 0 when none are.
+func exponent(text []byte) int {
+	if len(text) == 0 || text[0]|0x20 != 'e' {
+		return 0
 	}
-	token = token[1:]
-	if len(token) > 0 && (token[0] == '+' || token[0] == '-') {
-		token = token[1:]
+	n := 1
+	if n < len(text) && (text[n] == '+' || text[n] == '-') {
+		n++
 	}
-	return len(token) > 0 && digits(token) == len(token)
+	power := digits(text[n:])
+	if power == 0 {
+		return 0
+	}
+	return n + power
 }
 
 // digits counts the digits that token begins with.
