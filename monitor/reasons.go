@@ -12,6 +12,7 @@ const (
 	NoRoute                    // 404
 	RequestTimeout             // 408
 	BodyTooLarge               // 413
+	URITooLong                 // 414
 	Expectation                // 417
 	RateLimited                // 429
 	HeadersTooLarge            // 431
@@ -31,8 +32,8 @@ const (
 
 var reasonNames = [reasons]string{
 	None: "none", BadRequest: "bad_request", Unauthorized: "unauthorized", Forbidden: "forbidden", NoRoute: "no_route",
-	RequestTimeout: "request_timeout", BodyTooLarge: "body_too_large", Expectation: "expectation", RateLimited: "rate_limited",
-	HeadersTooLarge: "headers_too_large", ClientGone: "client_gone", NotImplemented: "not_implemented",
+	RequestTimeout: "request_timeout", BodyTooLarge: "body_too_large", URITooLong: "uri_too_long", Expectation: "expectation",
+	RateLimited: "rate_limited", HeadersTooLarge: "headers_too_large", ClientGone: "client_gone", NotImplemented: "not_implemented",
 	UpstreamConnect: "upstream_connect", UpstreamReset: "upstream_reset", UpstreamInvalid: "upstream_invalid",
 	NoHealthyEndpoint: "no_healthy_endpoint", Overloaded: "overloaded", BreakerOpen: "breaker_open", Draining: "draining",
 	UpstreamTimeout: "upstream_timeout", VersionNotSupported: "version_not_supported",

@@ -65,12 +65,17 @@ func (x *exchange) readHead() (bad *upstream.HeadError, err error) {
 			in.Skip(len(crlf))
 			b = in.Bytes()
 		}
-		if n, bad := upstream.HeadEnd(b, seen, x.limits.head); n > 0 || bad != nil {
+		n, bad := upstream.HeadEnd(b, seen, x.limits.head)
+		switch {
+		case bad != nil:
+		case n > 0:
+			bad = x.req.ReadRequest(in.Keep(n), x.limits.head)
+		default:
+			bad = x.req.RequestSoFar(b, seen, x.limits.head)
+		}
+		if n > 0 || bad != nil {
 			in.Wire().ReadWithin(0)
-			if bad != nil {
-				return bad, nil
-			}
-			return x.req.ReadRequest(in.Keep(n), x.limits.head), nil
+			return bad, nil
 		}
 		if len(b) >= len(crlf) { // else it may be half of an empty line
 			seen = len(b)

@@ -108,7 +108,7 @@ func (x *exchange) readFeedback() error {
 	case x.req.Length > feedbackMost:
 		return nil
 	}
-	return x.readLength(int(x.req.Length))
+	return x.readLength(int(x.req.Length), 0)
 }
 
 // acknowledge says what became of the feedback.

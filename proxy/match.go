@@ -42,7 +42,7 @@ func (x *exchange) aim() bool {
 			return x.refuse(monitor.BadRequest, "the target * is for OPTIONS")
 		}
 	case !x.absolute():
-		return x.refuse(monitor.BadRequest, "the target is no path and no http:// URL")
+		return x.refuse(monitor.BadRequest, "the target is no path, and no URL that is served here")
 	}
 	if string(x.req.Method) == "TRACE" {
 		return x.refuse(monitor.NotImplemented, notServed)
@@ -60,12 +60,12 @@ func (x *exchange) aim() bool {
 
 // absolute takes a target in absolute form, whose authority counts in place of Host.
 func (x *exchange) absolute() bool {
-	if len(x.target) < len(scheme) || !bytes.EqualFold(x.target[:len(scheme)], scheme) {
+	i := bytes.Index(x.target, []byte("://"))
+	if i < 0 || !x.serves(x.target[:i]) {
 		return false
 	}
-	rest := x.target[len(scheme):]
-	i := bytes.IndexAny(rest, "/?")
-	if i < 0 {
+	rest := x.target[i+len("://"):]
+	if i = bytes.IndexAny(rest, "/?"); i < 0 {
 		i = len(rest)
 	}
 	if !upstream.ValidHost(rest[:i]) {
@@ -81,10 +81,12 @@ func (x *exchange) absolute() bool {
 	return true
 }
 
-var (
-	scheme = []byte("http://")
-	root   = []byte("/")
-)
+// serves says that a URL with the scheme may be asked for here: https where the client speaks TLS, and http anywhere.
+func (x *exchange) serves(scheme []byte) bool {
+	return bytes.EqualFold(scheme, []byte("http")) || x.conn.encrypted() && bytes.EqualFold(scheme, []byte("https"))
+}
+
+var root = []byte("/")
 
 func withoutPort(host []byte) []byte {
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {

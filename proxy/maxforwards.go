@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strconv"
 
 	"mlproxy/monitor"
@@ -13,9 +14,9 @@ func (x *exchange) mayTravel() bool {
 	if !x.counted() {
 		return true
 	}
-	n, err := strconv.ParseUint(string(x.req.Value(upstream.MaxForwards)), 10, 31)
+	n, err := strconv.ParseUint(string(x.req.Value(upstream.MaxForwards)), 10, 64)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, strconv.ErrRange): // of too large a number n is the largest
 		return x.refuse(monitor.BadRequest, "Max-Forwards is not a number")
 	case n == 0:
 		return x.answerOptions()

@@ -10,9 +10,13 @@ import (
 	"mlproxy/upstream"
 )
 
-// bufferAtMost is how long a body may be that is read whole before it is forwarded: a model server then never waits for
-// a slow client, and the request can be sent again.
-const bufferAtMost = 64 << 10
+// bufferAtMost is how long a body may be that is read whole before it is forwarded: the request can then be sent again, and the model server
+// does not wait for the client. bufferFor is how long the rest of one is waited for that was not sent with its head: what a client sends bit
+// by bit goes on bit by bit, and is answered when the model server wants to.
+const (
+	bufferAtMost = 64 << 10
+	bufferFor    = 250 * time.Millisecond
+)
 
 // defaultBodyIdle is how long a body is waited for whose route is not known yet.
 const defaultBodyIdle = 30 * time.Second
@@ -40,14 +44,28 @@ func (x *exchange) readPrefix() error {
 	if x.req.Framing == upstream.Chunked {
 		return x.readChunks(want)
 	}
+	hoped := int64(0)
 	if x.req.Length <= bufferAtMost {
-		want = bufferAtMost
+		hoped = x.req.Length
 	}
-	return x.readLength(int(min(x.req.Length, int64(want))))
+	return x.readLength(int(min(x.req.Length, int64(want))), int(hoped))
 }
 
-// readLength takes the first want bytes of a body of known length, and whatever came with them.
-func (x *exchange) readLength(want int) (err error) {
+// readLength takes the first want bytes of a body of known length, as many as are hoped for if they come soon, and whatever came with them.
+func (x *exchange) readLength(want, hoped int) error {
+	if err := x.await(want, x.bodyIdle()); err != nil {
+		return err
+	}
+	if err := x.awaitBriefly(hoped); err != nil {
+		return err
+	}
+	var err error
+	x.prefix, err = x.body.Ready(&x.conn.in)
+	return err
+}
+
+// await waits for the first want bytes of a body of known length, of which none may take longer than limit.
+func (x *exchange) await(want int, limit time.Duration) error {
 	in := &x.conn.in
 	if len(in.Bytes()) < want {
 		if err := x.invite(); err != nil {
@@ -55,12 +73,30 @@ func (x *exchange) readLength(want int) (err error) {
 		}
 	}
 	for len(in.Bytes()) < want {
-		if err := x.fill(); err != nil {
+		if err := x.fillWithin(limit); err != nil {
 			return err
 		}
 	}
-	x.prefix, err = x.body.Ready(in)
-	return err
+	return nil
+}
+
+// awaitBriefly is await for bytes that need not be there.
+func (x *exchange) awaitBriefly(want int) error {
+	in := &x.conn.in
+	for len(in.Bytes()) < want {
+		left := bufferFor - x.now().Sub(x.began)
+		if left <= 0 {
+			return nil
+		}
+		switch err := x.await(len(in.Bytes())+1, min(left, x.bodyIdle())); {
+		case err == upstream.ErrTimeout && !x.conn.left():
+			in.Wire().Resume()
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // readChunks takes the first want bytes of a chunked body, and the chunks that have come whole or in part.
@@ -77,7 +113,7 @@ func (x *exchange) readChunks(want int) error {
 			return nil
 		case err != nil:
 			return err
-		case int64(len(x.prefix)) > x.limits.maxBody:
+		case int64(len(x.prefix))+x.body.Announced() > x.limits.maxBody:
 			return errTooLarge
 		case len(x.prefix) >= max(want, upstream.BufferSize/2):
 			return nil
@@ -96,9 +132,11 @@ func (x *exchange) readChunks(want int) error {
 }
 
 // fill reads more of the body, which may not take longer than body_idle_timeout.
-func (x *exchange) fill() error {
+func (x *exchange) fill() error { return x.fillWithin(x.bodyIdle()) }
+
+func (x *exchange) fillWithin(limit time.Duration) error {
 	in := &x.conn.in
-	in.Wire().ReadWithin(x.bodyIdle())
+	in.Wire().ReadWithin(limit)
 	err := in.Fill()
 	in.Wire().ReadWithin(0)
 	if !x.seen.Sent {

@@ -77,6 +77,8 @@ func (x *exchange) broken(reason monitor.Reason) bool {
 func (x *exchange) refuseHead(bad *upstream.HeadError) bool {
 	reason := monitor.BadRequest
 	switch bad.Status {
+	case 414:
+		reason = monitor.URITooLong
 	case 417:
 		reason = monitor.Expectation
 	case 431:
@@ -156,6 +158,7 @@ var statusOf = map[monitor.Reason]answerStatus{
 	monitor.NoRoute:             {404, "Not Found"},
 	monitor.RequestTimeout:      {408, "Request Timeout"},
 	monitor.BodyTooLarge:        {413, "Content Too Large"},
+	monitor.URITooLong:          {414, "URI Too Long"},
 	monitor.Expectation:         {417, "Expectation Failed"},
 	monitor.RateLimited:         {429, "Too Many Requests"},
 	monitor.HeadersTooLarge:     {431, "Request Header Fields Too Large"},

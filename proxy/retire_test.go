@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mlproxy/config"
 	"mlproxy/monitor"
 	"mlproxy/router"
@@ -59,8 +61,22 @@ func TestARequestAtTheMomentOfRetiring(t *testing.T) {
 	f("the cut first", func(c *conn, client net.Conn) {
 		c.wire.CutRead()
 		come(client)
-		for c.wire.Still() {
+		for !delivered(t, client) {
 			runtime.Gosched()
 		}
 	}, true)
+}
+
+// delivered says that nothing which was written is still on its way: the peer has it, in its socket or read already.
+func delivered(t *testing.T, c net.Conn) bool {
+	t.Helper()
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsent := -1
+	if ctl := raw.Control(func(fd uintptr) { unsent, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); ctl != nil || err != nil {
+		t.Fatal(ctl, err)
+	}
+	return unsent == 0
 }

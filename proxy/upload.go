@@ -123,6 +123,9 @@ func (u *upload) copy() error {
 	in := &x.conn.in
 	for {
 		piece, err := x.body.Ready(in)
+		if u.bytes+int64(len(piece))+x.body.Announced() > x.limits.maxBody {
+			return u.blame(errTooLarge)
+		}
 		if piece == nil && err == nil {
 			if err := u.flush(); err != nil {
 				return err
@@ -189,9 +192,6 @@ func (u *upload) splice() error {
 
 func (u *upload) piece(p []byte) error {
 	u.bytes += int64(len(p))
-	if u.bytes > u.exchange.limits.maxBody {
-		return u.blame(errTooLarge)
-	}
 	if u.exchange.shadow.wanted {
 		u.exchange.shadow.take(p)
 	}

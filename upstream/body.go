@@ -47,6 +47,14 @@ func (b *Body) Left() int64 {
 	return -1
 }
 
+// Announced is how many bytes are said to be coming: of the body, or of the chunk that comes now.
+func (b *Body) Announced() int64 {
+	if b.done {
+		return 0
+	}
+	return b.left
+}
+
 // Trailer is the field lines that followed a chunked body.
 func (b *Body) Trailer() []byte { return b.trailer }
 

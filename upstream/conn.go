@@ -83,8 +83,12 @@ func (c *Conn) ReadHead(h *Head, limit Limits, bodiless bool) error {
 	for {
 		b := c.in.Bytes()
 		n, bad := HeadEnd(b, seen, limit)
-		if bad == nil && n > 0 {
+		switch {
+		case bad != nil:
+		case n > 0:
 			bad = h.ReadAnswer(c.in.Keep(n), limit, bodiless)
+		default:
+			bad = h.AnswerSoFar(b, seen, limit)
 		}
 		if bad != nil {
 			return fmt.Errorf("%w: %s", ErrInvalid, bad.Reason)

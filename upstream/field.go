@@ -21,6 +21,8 @@ const (
 	ForwardedFor
 	ForwardedProto
 	ForwardedHost
+	ForwardedMore // any other X-Forwarded-*
+	HTTP2Settings
 	RequestID
 	MLProxy // any X-MLProxy-*
 	Authorization
@@ -33,7 +35,7 @@ const (
 // Host is not: see Head.Hop.
 func (k Kind) hop() bool {
 	switch k {
-	case Connection, KeepAlive, ProxyConnection, ProxyAuthorization, TE, TransferEncoding, Upgrade, Trailer:
+	case Connection, KeepAlive, ProxyConnection, ProxyAuthorization, TE, TransferEncoding, Upgrade, Trailer, HTTP2Settings:
 		return true
 	}
 	return false
@@ -43,7 +45,7 @@ func (k Kind) hop() bool {
 // proxy vouches for.
 func (k Kind) kept() bool {
 	switch k {
-	case Host, ContentLength, Via, ForwardedFor, ForwardedProto, ForwardedHost, RequestID, MLProxy, Authorization, Cookie:
+	case Host, ContentLength, Via, ForwardedFor, ForwardedProto, ForwardedHost, ForwardedMore, RequestID, MLProxy, Authorization, Cookie:
 		return true
 	}
 	return false
@@ -53,7 +55,9 @@ func (k Kind) kept() bool {
 func (k Kind) Credential() bool { return k == Authorization || k == Cookie }
 
 // single says that a second field of the kind makes the message ambiguous.
-func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
+func (k Kind) single() bool {
+	return k == Host || k == ContentLength || k == TransferEncoding || k == MaxForwards
+}
 
 type namedKind struct {
 	name string
@@ -67,7 +71,7 @@ var named = func() (t [20][]namedKind) {
 		"keep-alive": KeepAlive, "proxy-connection": ProxyConnection, "proxy-authorization": ProxyAuthorization, "te": TE,
 		"trailer": Trailer, "upgrade": Upgrade, "expect": Expect, "via": Via, "x-forwarded-for": ForwardedFor,
 		"x-forwarded-proto": ForwardedProto, "x-forwarded-host": ForwardedHost, "x-request-id": RequestID,
-		"authorization": Authorization, "cookie": Cookie, "max-forwards": MaxForwards,
+		"authorization": Authorization, "cookie": Cookie, "max-forwards": MaxForwards, "http2-settings": HTTP2Settings,
 	} {
 		t[len(name)] = append(t[len(name)], namedKind{name, kind})
 	}
@@ -82,14 +86,24 @@ func kindOf(name []byte) Kind {
 			}
 		}
 	}
-	if len(name) >= len(ours) && equalFold(name[:len(ours)], ours) {
+	switch {
+	case begins(name, ours):
 		return MLProxy
+	case begins(name, forwarded):
+		return ForwardedMore
 	}
 	return Other
 }
 
-// ours begins the names of fields that are between proxies and those they trust.
-const ours = "x-mlproxy-"
+func begins(name []byte, with string) bool {
+	return len(name) >= len(with) && equalFold(name[:len(with)], with)
+}
+
+// How the names of fields begin that are between proxies and those they trust.
+const (
+	ours      = "x-mlproxy-"
+	forwarded = "x-forwarded-"
+)
 
 // Is says that the field has this name, which is given in lower case.
 func (f *Field) Is(name string) bool { return equalFold(f.Name, name) }

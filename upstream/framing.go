@@ -131,10 +131,11 @@ func ipv6(b []byte) bool {
 	return err == nil && a.Is6() && a.Zone() == ""
 }
 
-// hostName takes the bytes of RFC 3986's reg-name, in which a % is followed by two hexadecimal digits.
+// hostName takes the bytes of RFC 3986's reg-name, in which a % is followed by two hexadecimal digits, but for the comma: what has one may
+// be two hosts that somebody has joined.
 func hostName(b []byte) bool {
 	for i, c := range b {
-		if class[c]&tokenByte == 0 && c != '(' && c != ')' && c != ',' && c != ';' && c != '=' || c == '`' || c == '^' || c == '|' || c == '#' {
+		if class[c]&tokenByte == 0 && c != '(' && c != ')' && c != ';' && c != '=' || c == '`' || c == '^' || c == '|' || c == '#' {
 			return false
 		}
 		if c == '%' && (len(b) < i+3 || !isHex(b[i+1]) || !isHex(b[i+2])) {
@@ -152,12 +153,14 @@ func validPort(b []byte) bool {
 	if b[0] != ':' || len(b) > 6 {
 		return false
 	}
+	port := 0
 	for _, c := range b[1:] {
 		if !digit(c) {
 			return false
 		}
+		port = 10*port + int(c-'0')
 	}
-	return true
+	return port < 1<<16
 }
 
 func isHex(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }

@@ -49,7 +49,7 @@ const (
 	UntilClose // answers only
 )
 
-// HeadError says what is wrong with a head. Status is what a client is told: 400, 417, 431, 501 or 505.
+// HeadError says what is wrong with a head. Status is what a client is told: 400, 414, 417, 431, 501 or 505.
 type HeadError struct {
 	Status int
 	Reason string
@@ -79,6 +79,9 @@ func HeadEnd(b []byte, seen int, limit Limits) (int, *HeadError) {
 	end := from + i + len(blank)
 	if i < 0 {
 		end = len(b)
+	}
+	if end > limit.Bytes && bytes.IndexByte(b[:limit.Bytes], '\n') < 0 {
+		return 0, &HeadError{414, fmt.Sprintf("the first line is longer than %d bytes; shorten it or raise limits.max_header", limit.Bytes)}
 	}
 	if end > limit.Bytes {
 		return 0, &HeadError{431, fmt.Sprintf("the head is longer than %d bytes; send less or raise limits.max_header", limit.Bytes)}

@@ -227,13 +227,13 @@ func TestValidHost(t *testing.T) {
 		}
 	}
 	for _, good := range []string{
-		"a", "a.example", "a.example.", "A-1.example:8080", "model_server:1", "127.0.0.1", "127.0.0.1:80", "a:", "a%41", "a~b!$&'()*+,;=",
+		"a", "a.example", "a.example.", "A-1.example:8080", "model_server:1", "127.0.0.1", "127.0.0.1:80", "a:", "a%41", "a~b!$&'()*+;=", "a:65535",
 		"[::1]", "[::1]:80", "[::ffff:1.2.3.4]:443", "[2001:DB8::f]", "[::1]:",
 	} {
 		f(good, true)
 	}
 	for _, bad := range []string{
-		"", ":", ":80", "a b", "a\tb", "a/b", "a?b", "a#b", "a@b", "user@a", "user:pass@a", "a:b", "a:80:80", "a:-1", "a:+1", "a:80a", "a:123456",
+		"", ":", ":80", "a b", "a\tb", "a/b", "a?b", "a#b", "a@b", "user@a", "user:pass@a", "a:b", "a:80:80", "a:-1", "a:+1", "a:80a", "a:123456", "a:65536", "a:99999", "a,b",
 		"http://a", "a\\b", "a\"b", "<a>", "a{b}", "a^b", "a`b", "a|b", "\xc3\xa4", "::1", "2001:db8::f", "[]", "[", "[::1", "::1]", "[::1]a", "[::1]80",
 		"[::g]", "[::1]]", "[[::1]]", "[fe80::1%25eth0]", "[v1.a]", "[a@b]", "a,b:c", "[]:80",
 	} {
@@ -287,7 +287,7 @@ func TestHeadLimits(t *testing.T) {
 	f(head, Limits{len(head), 1}, "431")
 	f(head[:len(head)-4], Limits{len(head) - 5, 2}, "431") // at once, not when the blank line comes
 	f(head[:len(head)-4], Limits{len(head) - 4, 2}, "incomplete")
-	f("GET /"+strings.Repeat("a", 100), Limits{100, 2}, "431")
+	f("GET /"+strings.Repeat("a", 100), Limits{100, 2}, "414") // RFC 9112, section 3
 	f(crlf("GET / HTTP/1.1|Host: a|Connection: "+strings.Repeat("a,", 3)), Limits{1 << 10, 3}, "GET / 1.1 none")
 	f(crlf("GET / HTTP/1.1|Host: a|Connection: "+strings.Repeat("a,", 4)), Limits{1 << 10, 3}, "431") // each is compared with each field
 }
@@ -335,7 +335,7 @@ func TestKinds(t *testing.T) {
 			}
 		}
 		for _, s := range []string{name + "x", name[1:], "y" + name[1:], name[:len(name)-1] + "_"} {
-			if got := kindOf([]byte(s)); got != Other && got != MLProxy {
+			if got := kindOf([]byte(s)); got != Other && got != MLProxy && got != ForwardedMore {
 				t.Errorf("%s: %d; want none", s, got)
 			}
 		}
@@ -355,6 +355,8 @@ func TestKinds(t *testing.T) {
 	f("x-forwarded-for", ForwardedFor)
 	f("x-forwarded-proto", ForwardedProto)
 	f("x-forwarded-host", ForwardedHost)
+	f("x-forwarded-port", ForwardedMore)
+	f("http2-settings", HTTP2Settings)
 	f("x-request-id", RequestID)
 	f("x-mlproxy-a", MLProxy)
 	f("x-mlproxy-", MLProxy)

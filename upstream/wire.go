@@ -133,6 +133,8 @@ func (w *Wire) CutRead() {
 
 // Resume lets reads wait again that were cut. Nobody else may be using the wire.
 func (w *Wire) Resume() {
+	w.watch.mu.Lock() // it may be between cutting the wire and saying so
+	defer w.watch.mu.Unlock()
 	w.readDue.Store(0)
 	_ = w.conn.SetReadDeadline(time.Time{})
 }

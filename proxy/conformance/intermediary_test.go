@@ -65,6 +65,8 @@ func TestHopByHop(t *testing.T) {
 		gone("nominated Cache-Control", l("Connection: cache-control", "Cache-Control: no-store"), "Cache-Control"),
 		gone("nominated Proxy-Authenticate", l("Connection: Proxy-Authenticate", "Proxy-Authenticate: x"), "Proxy-Authenticate"),
 		gone("nominated Sec-WebSocket-Key", l("Connection: Sec-WebSocket-Key", "Sec-WebSocket-Key: x"), "Sec-WebSocket-Key"),
+		gone("HTTP2-Settings", l("HTTP2-Settings: AAMAAABk"), "HTTP2-Settings"),
+		gone("X-Forwarded-* that nobody vouches for", l("X-Forwarded-Port: 1", "X-Forwarded-Prefix: /x"), "X-Forwarded-Port", "X-Forwarded-Prefix"),
 		gone("nominated Max-Forwards", l("Connection: Max-Forwards", "Max-Forwards: 3"), "Max-Forwards"),
 		gone("nominated traceparent", l("Connection: traceparent", "traceparent: 00-x"), "traceparent"),
 		gone("nominated but absent", l("Connection: X-Absent"), "Connection"),
@@ -188,6 +190,11 @@ func TestForwarding(t *testing.T) {
 			send: "OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n", want: "200", got: []check{value("Max-Forwards", "2")},
 		},
 		{
+			name: "Max-Forwards beyond all numbers", rfc: "RFC 9110 7.6.2",
+			send: "OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 99999999999999999999\r\n\r\n", want: "200",
+			got: []check{value("Max-Forwards", "18446744073709551614")},
+		},
+		{
 			name: "client's close stays with the hop", rfc: "RFC 9112 9.6", send: get("Connection: close"), want: "200",
 			sees: []check{has("Connection: close")},
 		},
@@ -205,6 +212,11 @@ func TestMaxForwardsEndsHere(t *testing.T) {
 		{"TRACE", "RFC 9110 7.6.2", func(s *stage) {
 			s.send("TRACE /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
 			s.answered("200|405|501")
+			s.getsNothing()
+		}},
+		{"twice", "RFC 9110 7.6.2", func(s *stage) {
+			s.send("OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\nMax-Forwards: 0\r\n\r\n")
+			s.refused("400", false)
 			s.getsNothing()
 		}},
 		{"malformed", "RFC 9110 7.6.2", func(s *stage) {

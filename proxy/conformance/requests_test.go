@@ -71,7 +71,7 @@ func (c *request) play(s *stage) {
 
 // reasonOf is what the documentation calls each status that the proxy answers by itself.
 var reasonOf = map[int]string{
-	400: "bad_request", 404: "no_route", 408: "request_timeout", 413: "body_too_large", 417: "expectation",
+	400: "bad_request", 404: "no_route", 408: "request_timeout", 413: "body_too_large", 414: "uri_too_long", 417: "expectation",
 	431: "headers_too_large", 501: "not_implemented", 505: "version_not_supported", 504: "upstream_timeout",
 }
 
@@ -364,7 +364,6 @@ func TestRequestLine(t *testing.T) {
 		line("CONNECT", "RFC 9110 9.3.6", "CONNECT a.example:443 HTTP/1.1", "400|405|501"),
 		line("CONNECT with a path", "RFC 9110 9.3.6", "CONNECT /~ HTTP/1.1", "400|405|501"),
 		kept(line("TRACE", "RFC 9110 9.3.8", "TRACE /~ HTTP/1.1", "405|501")),
-		line("absolute form of https", "RFC 9112 3.2.2", "GET https://a.example/~ HTTP/1.1", "400|421"),
 		line("absolute form of another scheme", "RFC 9112 3.2.2", "GET ftp://a.example/~ HTTP/1.1", "400"),
 		line("absolute form without host", "RFC 9110 4.2.1", "GET http:///~ HTTP/1.1", "400"),
 		line("absolute form with user", "RFC 9110 4.2.4", "GET http://u:p@a.example/~ HTTP/1.1", "400"),
@@ -378,6 +377,10 @@ func TestRequestLine(t *testing.T) {
 		}
 	}
 	requests(t, world{}, append(cases,
+		request{
+			name: "absolute form of https", rfc: "RFC 9112 3.2.2", send: "GET https://a.example/~ HTTP/1.1\r\nHost: a.example\r\n\r\n",
+			want: map[bool]string{false: "400", true: "200"}[*overTLS], got: []check{first("GET /~ HTTP/1.1"), has("X-Forwarded-Proto: https")},
+		},
 		request{
 			name: "absolute form", rfc: "RFC 9112 3.2.2",
 			send: "GET http://a.example/~x?y HTTP/1.1\r\nHost: a.example\r\n\r\n", want: "200",
@@ -563,7 +566,7 @@ func TestLimits(t *testing.T) {
 		{name: "head far too long", rfc: "RFC 6585 5", send: pad(1 << 20)[:100<<10], want: "431"},
 		{
 			name: "request line too long", rfc: "RFC 9112 3",
-			send: "GET /~" + strings.Repeat("x", 4000) + " HTTP/1.1\r\nHost: a\r\n\r\n", want: "414|431",
+			send: "GET /~" + strings.Repeat("x", 4000) + " HTTP/1.1\r\nHost: a\r\n\r\n", want: "414",
 		},
 		{name: "fields just few enough", rfc: "RFC 6585 5", send: get(fields(19)...), want: "200"},
 		{name: "one field too many", rfc: "RFC 6585 5", send: get(fields(20)...), want: "431"},

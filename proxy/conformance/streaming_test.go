@@ -344,8 +344,10 @@ func TestIdleTimeouts(t *testing.T) {
 	plays(t, world{route: "body_idle_timeout: 300ms, timeout: 300ms"}, []play{
 		{"short body stops", rfc, func(s *stage) {
 			s.send("POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhe")
+			s.getsHead()
+			s.getsCut()
 			s.refused("408", false)
-			s.getsNothing()
+			s.fence()
 		}},
 		{"long body stops", rfc, func(s *stage) {
 			s.send("POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhe")
