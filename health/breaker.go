@@ -78,6 +78,8 @@ type breaker struct {
 	// streak counts failures in a row. gobreaker's count of them forgets what is older than the window, so that an endpoint with
 	// little traffic would never be taken out.
 	streak atomic.Uint32
+	// silence is for how long nothing has come of an endpoint that hangs; 0 = it does not, as far as is known.
+	silence atomic.Int64
 	// tripped is why the breaker last opened, kept as numbers: words are not made under gobreaker's lock.
 	tripped atomic.Pointer[trip]
 }
@@ -86,6 +88,7 @@ type breaker struct {
 type trip struct {
 	inARow          uint32 // 0 = that was not why
 	failures, outOf uint32
+	silence         time.Duration // 0 = it did not hang
 }
 
 const buckets = 10 // of a window
@@ -125,9 +128,10 @@ func phaseOf(course uint64) phase { return phase(course % 4) }
 
 // trips is asked by gobreaker, under its lock, after every failure.
 func (b *breaker) trips(c gobreaker.Counts) bool {
-	t := trip{failures: c.TotalFailures, outOf: c.TotalSuccesses + c.TotalFailures}
+	t := trip{failures: c.TotalFailures, outOf: c.TotalSuccesses + c.TotalFailures, silence: time.Duration(b.silence.Load())}
 	streak, most := b.streak.Load(), b.rules.ConsecutiveFailures
 	switch {
+	case t.silence > 0:
 	case most > 0 && streak >= most:
 		t.inARow = streak
 	case !b.rules.tooMany(t):
@@ -157,6 +161,16 @@ func (b *breaker) report(course uint64, err error) {
 	}
 }
 
+// hangs opens a breaker that is closed, unless it never opens.
+func (b *breaker) hangs(silence time.Duration) {
+	if b.rules.ConsecutiveFailures == 0 && b.rules.FailureRatio == 0 {
+		return
+	}
+	b.silence.Store(int64(silence))
+	_, _ = b.gate.Execute(b.bad)
+	b.silence.Store(0)
+}
+
 // reportTrial counts the outcome of a trial; one of an earlier half-open phase is nobody's.
 func (b *breaker) reportTrial(course uint64, err error) {
 	if b.course.Load() == course {
@@ -168,6 +182,9 @@ func (b *breaker) reportTrial(course uint64, err error) {
 // why says in words what opened the breaker; err is the last failure.
 func (b *breaker) why(err error) string {
 	t := b.tripped.Load()
+	if t.silence > 0 {
+		return fmt.Sprintf("nothing has come of it for %v, and a request was given up", t.silence.Round(time.Millisecond))
+	}
 	if t.inARow > 0 {
 		return fmt.Sprintf("%d requests in a row failed, the last: %v", t.inARow, err)
 	}

@@ -48,6 +48,35 @@ func TestKnockComesBeforeATrial(t *testing.T) {
 	f(func(string) (int, time.Duration) { return 200, time.Hour }, openFor/2, "no answer within 2.5s")
 }
 
+// Silence takes an endpoint out at once, where a knock brings it back.
+func TestSilenceOpens(t *testing.T) {
+	f := func(b Breaker, path, want string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			p, d := probing(t, newFarm())
+			s := member(p, "a", b, nil)
+			synctest.Wait()
+			d.next()
+			s.Blame([]byte(path))
+			s.Hangs(2 * time.Second)
+			is(t, s, want)
+			synctest.Wait()
+			if want == "fit closed" {
+				return
+			}
+			d.says(t, "breaker closed > open: nothing has come of it for 2s, and a request was given up")
+			after(openFor)
+			is(t, s, "fit half-open")
+			do(t, s, "+-")
+			is(t, s, "fit closed") // what is past does not count against it
+		})
+	}
+	f(knocking, "/predict", "unfit open")
+	f(inRow, "/predict", "fit closed")
+	f(knocking, "", "fit closed")
+	f(Breaker{Knock: &Knock{}}, "/predict", "fit closed")
+}
+
 // A fault that only clients' requests meet costs one of them ever more rarely.
 func TestTrialsThatFailGrowRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -157,6 +157,18 @@ func (t *Trial) decide(err error) bool {
 	return true
 }
 
+// Hangs takes the endpoint out of which nothing has come for that long, while a request was given up, at once: failures to tell by would each be
+// another request's. It does so only where a [Knock] brings the endpoint back.
+func (s *State) Hangs(silence time.Duration) {
+	s.mu.Lock()
+	b, knocks := s.breaker.Load(), s.guarded()
+	s.unlock()
+	if knocks {
+		b.hangs(silence)
+		s.settle(b, nil)
+	}
+}
+
 // giveBack lets another exchange be the trial.
 func (s *State) giveBack(b *breaker) {
 	s.mu.Lock()

@@ -112,6 +112,14 @@ func Near(n, limit int64) bool { return limit > 0 && n*5 >= limit*4 }
 // Load is what balancing compares: the exchanges in flight, which count for more the longer nothing has come back.
 func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 
+// givenUp tells the endpoint's health if it hangs, now that a request for path was given up on.
+func (e *Endpoint) givenUp(path []byte) {
+	if silence, yes := e.gate.hangs(e.watch.Now(), e.latency.usual()); yes {
+		e.health.Blame(path)
+		e.health.Hangs(silence)
+	}
+}
+
 // Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as
 // after [ErrStale]. Errors are [ErrFull] and [ErrConnect].
 func (e *Endpoint) Acquire(o *Options, fresh bool) (*Conn, error) {

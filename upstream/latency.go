@@ -21,6 +21,11 @@ const forget = 10 * time.Second
 // Latency is about how long the endpoint's answers take at the moment; 0 = it is not known, or was forgotten.
 func (e *Endpoint) Latency() time.Duration { return e.latency.now(e.watch.Now()) }
 
+// usual is about how long the answers took when they last came, however long ago that is; 0 = none came yet.
+func (l *latency) usual() time.Duration {
+	return time.Duration(math.Float32frombits(uint32(l.word.Load() >> 32)))
+}
+
 // Observe takes into account how long an answer took, to its head. What failed at once is no answer: it would make the endpoint
 // look fast.
 func (e *Endpoint) Observe(took time.Duration) { e.latency.observe(took, e.watch.Now()) }

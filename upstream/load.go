@@ -58,6 +58,21 @@ func (l *load) forsake(now int64) {
 	l.inFlight.Add(-1)
 }
 
+// How long nothing must have come back for an endpoint to count as one that hangs, besides that somebody gave up on it: so many times what its
+// answers took, and no less than hangsAfter.
+const (
+	hangsAfter = time.Second
+	hangsTimes = 10
+)
+
+// hangs says for how long nothing has come back, and whether that shows that the endpoint hangs: it answered before, far sooner; it was given
+// up on since; and no stream comes from it.
+func (l *load) hangs(now int64, usual time.Duration) (silence time.Duration, yes bool) {
+	silence = time.Duration(now - l.heard.Load())
+	given := l.ghosts(now) > 0 && l.spared.Load() == 0
+	return silence, given && usual > 0 && silence > max(hangsAfter, hangsTimes*usual)
+}
+
 func (l *load) heardFrom(now int64) {
 	l.heard.Store(now)
 	if l.forsaken.Load() != 0 {

@@ -66,6 +66,9 @@ func (t *Try) witnessed(trial *health.Trial) error {
 	t.trial, t.wasTrial = trial, trial != nil
 	t.err = t.borrowed()
 	t.trial = nil
+	if !t.wasTrial && (errors.Is(t.err, ErrAborted) || errors.Is(t.err, ErrTimeout)) {
+		t.endpoint.givenUp(t.Path)
+	}
 	err := t.outcome()
 	if err != nil && err != health.ErrExcluded {
 		t.endpoint.health.Blame(t.Path)

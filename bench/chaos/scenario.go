@@ -19,6 +19,7 @@ type scenario struct {
 	calm       time.Duration // before anything breaks, at least, to compare with
 	cause      cause         // breaks and mends
 	atLeast    time.Duration // of the route's timeout
+	patience   time.Duration // of users; 0 = the usual
 	promises   []promise
 }
 
@@ -52,6 +53,10 @@ func faults() []scenario {
 		{name: "freeze", what: "one is frozen by SIGSTOP, and continued", victims: one, cause: lasting(12*s, 3*s, freeze, thaw), promises: ejected},
 		{name: "hang", what: "one accepts and never answers", victims: one, cause: misbehaving("hang=head,health"), promises: ejected},
 		{name: "hang-sly", what: "one never answers requests", victims: one, cause: misbehaving("hang=head"), promises: ejected},
+		{
+			name: "hang-impatient", what: "one never answers requests, whose users leave after a second", victims: one, patience: s,
+			cause: lasting(30*s, 4*s, saying("hang=head"), saying(wellBehaved)), promises: ejected,
+		},
 		{name: "500", what: "one answers 500", victims: one, cause: misbehaving("status=500,health"), promises: ejected},
 		{name: "500-sly", what: "one answers requests with 500", victims: one, cause: misbehaving("status=500"), promises: ejected},
 		{name: "500-post", what: "one answers POSTs with 500, and all else well", victims: one, cause: misbehaving("status=500,post"), promises: hidden},
@@ -129,10 +134,12 @@ var (
 )
 
 func misbehaving(words string) cause {
-	say := func(words string) cause {
-		return eachVictim(func(ctx context.Context, s *server) error { return s.misbehave(ctx, words) })
-	}
-	return lasting(misbehaveFor, 3*time.Second, say(words), say(wellBehaved))
+	return lasting(misbehaveFor, 3*time.Second, saying(words), saying(wellBehaved))
+}
+
+// saying tells the victims how to behave from now on.
+func saying(words string) cause {
+	return eachVictim(func(ctx context.Context, s *server) error { return s.misbehave(ctx, words) })
 }
 
 func flapping(full, short time.Duration) cause {

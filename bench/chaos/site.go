@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,7 +154,7 @@ func (s *site) usual(ctx context.Context) error {
 func (s *site) load(rate, size int) *load {
 	body := modeltest.InferBody([][]float64{{5.1, 3.5, 1.4, 0.2}})
 	body = append(body, bytes.Repeat([]byte(" "), max(0, size-len(body)))...)
-	return newLoad(http.MethodPost, "http://"+s.data+inferPath, body, rate, s.options.patience)
+	return newLoad(http.MethodPost, "http://"+s.data+inferPath, body, rate, cmp.Or(s.scene.patience, s.options.patience))
 }
 
 // close ends everything. Its error is of mlproxy, which must end well.

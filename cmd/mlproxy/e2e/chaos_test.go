@@ -48,6 +48,7 @@ func TestChaos(t *testing.T) {
 	f("kill", func(c *chaos) bool { return c.Failed <= 20 && c.IsBack })
 	f("freeze", ejected)
 	f("hang", ejected)
+	f("hang-impatient", ejected)
 	f("500", ejected)
 	f("reset", ejected)
 	f("slow", func(c *chaos) bool { return c.Failed == 0 && c.Slow*10 <= c.While })
