@@ -609,7 +609,7 @@ func TestProfilesNeedTheToken(t *testing.T) {
 // Who guesses is not listened to for a while, not even when right; others are.
 func TestGuessedTokens(t *testing.T) {
 	d := open(t, "token_file: token")
-	for range mostWrong {
+	for range mostWrongHere {
 		d.expect(401, "", "PUT", splitPath, `{"a": 1, "b": 1}`, "Authorization: Bearer guess")
 	}
 	got := d.expect(429, "rate_limited", "PUT", splitPath, `{"a": 1, "b": 1}`, "Authorization: Bearer secret")

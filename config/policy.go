@@ -3,8 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,13 +22,21 @@ type EndpointRule struct {
 //
 // A name is judged twice: as it is learned, and by the address it stands for whenever a connection is made, since a name may stand for another
 // address at any time.
-type EndpointPolicy struct{ rules []EndpointRule }
+type EndpointPolicy struct {
+	rules []EndpointRule
+	ours  []string // where mlproxy itself listens
+}
 
 // EndpointPolicy is what the config says of the endpoints that it does not name itself.
-func (c *Config) EndpointPolicy() EndpointPolicy { return EndpointPolicy{c.AllowEndpoints} }
+func (c *Config) EndpointPolicy() EndpointPolicy {
+	return EndpointPolicy{rules: c.AllowEndpoints, ours: append([]string{c.Admin.Listen}, c.Listen...)}
+}
 
 // ErrNotAllowed is what endpoints are refused with that the policy does not allow.
 var ErrNotAllowed = errors.New("not allowed by allow_endpoints")
+
+// errOurs refuses an endpoint by which clients of the data listeners would get to the admin listener, or in a circle.
+var errOurs = errors.New("mlproxy itself listens there; name the address of a model server")
 
 // Check judges a URL, http://host:port, before it becomes an endpoint. A name that no pattern has may still become one if networks are
 // allowed: its address decides.
@@ -35,7 +46,7 @@ func (p EndpointPolicy) Check(rawURL string) error {
 		return fmt.Errorf("%q is no endpoint; write http://host:port", rawURL)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return p.checkAddr(u.Hostname(), a)
+		return p.checkAddr(u.Hostname(), netip.AddrPortFrom(a, portOf(u)))
 	}
 	if len(p.rules) == 0 || p.names(u.Hostname()) {
 		return nil
@@ -49,16 +60,31 @@ func (p EndpointPolicy) Check(rawURL string) error {
 }
 
 // Permit judges the addresses that connections to the endpoint of that URL are about to be made to.
-func (p EndpointPolicy) Permit(rawURL string) func(netip.Addr) error {
+func (p EndpointPolicy) Permit(rawURL string) func(netip.AddrPort) error {
 	host := ""
 	if u, err := url.Parse(rawURL); err == nil {
 		host = u.Hostname()
 	}
-	return func(a netip.Addr) error { return p.checkAddr(host, a) }
+	return func(to netip.AddrPort) error { return p.checkAddr(host, to) }
 }
 
-func (p EndpointPolicy) checkAddr(host string, a netip.Addr) error {
-	a = embedded(a)
+// portOf is the port of an endpoint's URL, or its scheme's.
+func portOf(u *url.URL) uint16 {
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case err == nil:
+		return uint16(n)
+	case u.Scheme == "https":
+		return 443
+	}
+	return 80
+}
+
+func (p EndpointPolicy) checkAddr(host string, to netip.AddrPort) error {
+	a := embedded(to.Addr())
+	if p.isOurs(a, to.Port()) {
+		return errOurs
+	}
 	special, is := specialNetwork(a)
 	allowed := len(p.rules) == 0 || p.names(host)
 	for _, r := range p.rules {
@@ -72,6 +98,33 @@ func (p EndpointPolicy) checkAddr(host string, a netip.Addr) error {
 		return fmt.Errorf("the address %v is %w; add its network, if it should be", a, ErrNotAllowed)
 	}
 	return nil
+}
+
+// isOurs says whether mlproxy listens at the address, or at all addresses of this machine of which it is one.
+func (p EndpointPolicy) isOurs(a netip.Addr, port uint16) bool {
+	for _, listen := range p.ours {
+		host, ownPort, err := net.SplitHostPort(listen)
+		if err != nil || ownPort != strconv.Itoa(int(port)) {
+			continue
+		}
+		own, err := netip.ParseAddr(host)
+		switch {
+		case err == nil && own.Unmap() == a, a.IsUnspecified():
+			return true
+		case (host == "" || err == nil && own.IsUnspecified()) && ofThisMachine(a), host == "localhost" && a.IsLoopback():
+			return true
+		}
+	}
+	return false
+}
+
+// ofThisMachine says whether an address is one of this machine's. When its addresses are not to be had, only those that always are.
+func ofThisMachine(a netip.Addr) bool {
+	all, _ := net.InterfaceAddrs()
+	return a.IsLoopback() || slices.ContainsFunc(all, func(one net.Addr) bool {
+		network, err := netip.ParsePrefix(one.String())
+		return err == nil && network.Addr().Unmap() == a
+	})
 }
 
 // names says whether a pattern has the host.

@@ -64,7 +64,7 @@ func TestEndpointPolicy(t *testing.T) {
 func TestEndpointPolicyOfAddresses(t *testing.T) {
 	f := func(rules, url, address string, want bool) {
 		t.Helper()
-		err := policyOf(t, rules).Permit(url)(netip.MustParseAddr(address))
+		err := policyOf(t, rules).Permit(url)(netip.AddrPortFrom(netip.MustParseAddr(address), 80))
 		if (err == nil) != want {
 			t.Errorf("[%s] %s at %s: permitted %v, want %v (%v)", rules, url, address, err == nil, want, err)
 		}
@@ -79,4 +79,32 @@ func TestEndpointPolicyOfAddresses(t *testing.T) {
 	f("*.internal 10.0.0.0/8", "http://models.example:80", "192.0.2.1", false)
 	f("10.0.0.0/8", "http://2852039166:80", "169.254.169.254", false)
 	f("10.0.0.0/8", "http://2130706433:80", "127.0.0.1", false)
+}
+
+// Nobody gets to the admin listener through a data listener, nor in a circle, whatever is allowed.
+func TestEndpointPolicyOfOurselves(t *testing.T) {
+	f := func(admin, data, url, address string, want bool) {
+		t.Helper()
+		p := policyOf(t, "0.0.0.0/0 ::/0")
+		p.ours = []string{admin, data}
+		at := netip.MustParseAddrPort(address)
+		if err := p.Permit(url)(at); (err == nil) != want {
+			t.Errorf("admin %s, data %s: %s at %s: %v", admin, data, url, address, err)
+		}
+		if err := p.Check("http://" + address); (err == nil) != want {
+			t.Errorf("admin %s, data %s: %s: %v", admin, data, address, err)
+		}
+	}
+	const loopback, everywhere = "127.0.0.1:9901", "0.0.0.0:8080"
+	f(loopback, everywhere, "http://a:9901", "127.0.0.1:9901", false)
+	f(loopback, everywhere, "http://a:9901", "[::ffff:127.0.0.1]:9901", false)
+	f(loopback, everywhere, "http://a:9901", "10.1.2.3:9901", true) // another machine's
+	f(loopback, everywhere, "http://a:9001", "127.0.0.1:9001", true)
+	f(loopback, everywhere, "http://a:8080", "127.0.0.1:8080", false)
+	f(loopback, everywhere, "http://a:8080", "[::1]:8080", false)
+	f(loopback, everywhere, "http://a:8080", "192.0.2.1:8080", true)
+	f("[::1]:9901", ":8080", "http://a:9901", "[::1]:9901", false)
+	f("[::1]:9901", ":8080", "http://a:8080", "127.1.2.3:8080", false)
+	f("localhost:9901", "", "http://a:9901", "127.0.0.1:9901", false)
+	f("localhost:80", "", "http://a", "127.0.0.1:80", false)
 }

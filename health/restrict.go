@@ -10,7 +10,7 @@ import (
 
 // Restrict has permits asked before each connection to the endpoint, for live traffic as for probes, with the address that it is about to be made
 // to. nil = it may be anywhere. Connections that there are stay.
-func (s *State) Restrict(permits func(netip.Addr) error) {
+func (s *State) Restrict(permits func(netip.AddrPort) error) {
 	if permits == nil {
 		s.permits.Store(nil)
 		return
@@ -28,7 +28,7 @@ func (s *State) Control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("%q is no address: %w", address, err)
 	}
-	return (*permits)(to.Addr())
+	return (*permits)(to)
 }
 
 // probeOf is the key of the State that a probe is for, in the probe's context.

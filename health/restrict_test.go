@@ -21,7 +21,7 @@ func TestProbesAreRestricted(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.why
 	}
-	s.Restrict(func(a netip.Addr) error { return errors.New(a.String() + " is forbidden") })
+	s.Restrict(func(to netip.AddrPort) error { return errors.New(to.Addr().String() + " is forbidden") })
 	if why := ask(); asked != 0 || !strings.Contains(why, "127.0.0.1 is forbidden") {
 		t.Errorf("asked %d times; %s", asked, why)
 	}

@@ -21,7 +21,7 @@ type State struct {
 	standing atomic.Uint32
 	since    atomic.Int64 // when it last came wholly into use, as time after born
 	epoch    *atomic.Uint64
-	permits  atomic.Pointer[func(netip.Addr) error] // see Restrict
+	permits  atomic.Pointer[func(netip.AddrPort) error] // see Restrict
 
 	mu     sync.Mutex // taken when something changes, never on the way of an ordinary exchange
 	phase  phase      // the breaker's, as told

@@ -39,10 +39,10 @@ func (x *exchange) exclude(reason monitor.Reason, detail string) bool {
 }
 
 // sentKey is the key that the client sent, nil when it sent none: the whole value of the field, or what follows Bearer in Authorization
-// (RFC 6750, section 2.1).
+// (RFC 6750, section 2.1). Of two fields neither is it.
 func (x *exchange) sentKey() []byte {
 	header := x.route.Keys.Header
-	value := x.req.Get(header)
+	value := x.req.Only(header)
 	if header != "authorization" {
 		return value
 	}

@@ -32,6 +32,7 @@ type conn struct {
 	looked  int64        // the wait in which it was looked whether the client is there; the watch's alone
 	heard   atomic.Int64 // pieces of answers that were followed
 	checked int64        // heard, when it was last looked whether the model server is there; the watch's alone
+	slow    int          // how often in a row it was seen to be in the middle of a head; the shutdown's alone
 	step    func() bool  // takeWhole, bound once
 	begun   *exchange    // begun by takeWhole, and left to serve
 	closing bool         // no request is read after the one that runs
@@ -188,6 +189,17 @@ func (c *conn) retire(drained int64, idle time.Duration) {
 	if c.waiting.CompareAndSwap(since, retiring) {
 		c.wire.CutRead()
 		c.waiting.Store(retired)
+	}
+}
+
+// hurry ends the reading of a head that has been coming for as many looks: the proxy is stopping, and nobody else knows of the request.
+func (c *conn) hurry(looks int) {
+	if c.waiting.Load() != 0 || c.busy.Load() != 0 {
+		c.slow = 0
+		return
+	}
+	if c.slow++; c.slow == looks {
+		c.wire.CutRead()
 	}
 }
 

@@ -101,14 +101,15 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Draining(on bool) { s.draining.Store(on) }
 
 // Shutdown closes the listeners and waits until every exchange has ended, or ctx does; it then cuts what is left and
-// says so by ctx's error. Connections that have waited for a request for as long as idle, since the call at the earliest, are closed.
+// says so by ctx's error. Connections that have waited for a request for as long as idle, since the call at the earliest, are closed; heads that
+// are coming have a second left.
 func (s *Server) Shutdown(ctx context.Context, idle time.Duration) error {
 	s.Draining(true)
 	s.closeListeners()
 	drained := s.opt.Watch.Now()
 	done := make(chan error, 1)
 	go func() { done <- s.fast.ShutdownWithContext(ctx) }()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(shutdownTick)
 	defer tick.Stop()
 	for {
 		select {
@@ -118,10 +119,18 @@ func (s *Server) Shutdown(ctx context.Context, idle time.Duration) error {
 			}
 			return err
 		case <-tick.C:
-			s.each(func(c *conn) { c.retire(drained, idle) })
+			s.each(func(c *conn) {
+				c.retire(drained, idle)
+				c.hurry(int(headsWithin / shutdownTick))
+			})
 		}
 	}
 }
+
+const (
+	shutdownTick = 50 * time.Millisecond
+	headsWithin  = time.Second // a head that was begun may take no longer once the proxy stops
+)
 
 // closeListeners closes them all, those included that the server underneath does not know yet, and those that are still to come.
 func (s *Server) closeListeners() {

@@ -76,7 +76,7 @@ func hasFailover(pool string, all *config.Config) bool {
 }
 
 // restriction is where an endpoint may be connected to; nil = anywhere.
-func restriction(of *config.Config, e *config.Endpoint) func(netip.Addr) error {
+func restriction(of *config.Config, e *config.Endpoint) func(netip.AddrPort) error {
 	if !e.Foreign {
 		return nil
 	}

@@ -166,6 +166,19 @@ func (h *Head) Get(name string) []byte {
 	return nil
 }
 
+// Only is the value of the field of that lower-case name, nil when there is none, or more than one.
+func (h *Head) Only(name string) (value []byte) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; equalFold(f.Name, name) {
+			if value != nil {
+				return nil
+			}
+			value = f.Value
+		}
+	}
+	return value
+}
+
 // Value is the value of the first field of a kind, nil when there is none.
 func (h *Head) Value(k Kind) []byte {
 	if i := h.first[k]; i > 0 {

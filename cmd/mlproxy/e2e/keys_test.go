@@ -106,6 +106,8 @@ routes:
 	f(inferPath, setosa, 401, "unauthorized", "Authorization: Basic "+keyA)
 	f(inferPath, setosa, 401, "unauthorized", "Authorization: "+keyA)
 	f(inferPath, setosa, 401, "unauthorized", "X-API-Key: "+keyA)
+	f(inferPath, setosa, 401, "unauthorized", "Authorization: Bearer "+keyA, "Authorization: Bearer x")
+	f(inferPath, setosa, 401, "unauthorized", "Authorization: Bearer x", "Authorization: Bearer "+keyA)
 	f(inferPath+"?key="+keyA, setosa, 401, "unauthorized")
 	f(inferPath, setosa, 403, "forbidden", "Authorization: Bearer "+keyB)
 	f("/other/v2/models/iris/infer", setosa, 404, "", "X-API-Key: "+keyB) // the model server has no such place
@@ -121,7 +123,7 @@ routes:
 			t.Errorf("a key went on: %s", text)
 		}
 	}
-	r.awaitSum(6, "mlproxy_errors_total", "route=iris", "pool=", "reason=unauthorized")
+	r.awaitSum(8, "mlproxy_errors_total", "route=iris", "pool=", "reason=unauthorized")
 	r.awaitSum(1, "mlproxy_errors_total", "route=iris", "pool=", "reason=forbidden")
 	r.awaitSum(1, "mlproxy_errors_total", "route=by-model", "pool=", "reason=unauthorized")
 

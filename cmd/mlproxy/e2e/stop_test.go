@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +64,24 @@ func TestStopLetsExchangesFinish(t *testing.T) {
 	}
 	close(g.slow)
 	must(t, equal("the slow answer", <-slow, "200 done"))
+	r.exit(0)
+}
+
+// A head that was begun and does not go on keeps nobody from stopping.
+func TestStopDoesNotWaitForHeads(t *testing.T) {
+	g := newGate(t)
+	r := start(t, simply(g.URL)+"shutdown: {drain: 1h}\nlimits: {read_header_timeout: 1h}\n")
+	half, err := r.dial()
+	must(t, err)
+	defer half.Close()
+	_, err = io.WriteString(half, "GET /slow HTTP/1.1\r\nHo")
+	must(t, err)
+	r.signal(syscall.SIGTERM)
+	answer, err := io.ReadAll(half.in)
+	must(t, err)
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 503") || !strings.Contains(string(answer), "X-MLProxy-Error: draining") {
+		t.Errorf("it is told %q", answer)
+	}
 	r.exit(0)
 }
 
