@@ -69,9 +69,12 @@ func (d *document) root() value {
 }
 
 func (d *document) value() {
-	if len(d.nodes) >= maxNodes {
+	switch n := len(d.nodes); {
+	case n >= maxNodes:
 		d.fail(errTooLarge)
 		return
+	case n == cap(d.nodes): // doubled: append would leave several times as much behind on the way to a large document
+		d.nodes = slices.Grow(d.nodes, min(max(n, 64), maxNodes-n))
 	}
 	switch d.peek() {
 	case '{':
@@ -143,6 +146,12 @@ func (d *document) string() {
 }
 
 func (d *document) token() {
+	end := d.at + leadingNumber(d.data[d.at:])
+	if end > d.at && end < len(d.data) && ends[d.data[end]] { // what most tokens are, and it is whole
+		d.leaf(numeral, d.at, end)
+		d.at = end
+		return
+	}
 	token := d.bare()
 	if d.at == len(d.data) && d.depth > 0 { // perhaps it would go on
 		d.fail(ErrSyntax)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -139,7 +140,7 @@ func (b *inflatedBodies) one(encoding string, body []byte, limit int, short bool
 func readUpTo(to []byte, r io.Reader, limit int) (all []byte, more bool, err error) {
 	for len(to) <= limit {
 		if len(to) == cap(to) {
-			to = append(to, 0)[:len(to)]
+			to = slices.Grow(to, min(max(len(to), 512), limit+1-len(to)))
 		}
 		n, err := r.Read(to[len(to):min(cap(to), limit+1)])
 		to = to[:len(to)+n]

@@ -165,3 +165,25 @@ func TestAllocInflate(t *testing.T) {
 		}
 	}
 }
+
+// A bomb costs what its bounds come to, a few times over, and leaves nothing behind.
+func TestABombCostsLittleMemory(t *testing.T) {
+	bomb := deflated(t, "gzip", []byte(`{"inputs":[{"name":"x","shape":[1,9],"datatype":"FP32","data":[`+strings.Repeat("0,", 50<<20)))
+	a, err := New("open_inference", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f Facts
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a.Request(&Message{Path: "/v2/models/iris/infer", ContentType: "application/json", Encoding: "gzip", Body: bomb, Header: func(string) string { return "" }}, &f)
+	f.Reset()
+	runtime.ReadMemStats(&after)
+	const most = 3 * (maxInflated + 16*maxNodes)
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Errorf("%d bytes of bomb took %d bytes, want %d at the most", len(bomb), took, most)
+	}
+	if kept := cap(f.room.inflated.to) + 16*cap(f.room.doc.nodes); kept > maxInflated {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}

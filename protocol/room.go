@@ -20,7 +20,10 @@ type room struct {
 
 // trim lets go of what one large body needed.
 func (r *room) trim() {
-	const ordinary = 4 << 20
+	const ordinary, ordinaryNodes = 4 << 20, 1 << 18
+	if cap(r.doc.nodes) > ordinaryNodes {
+		r.doc.nodes = nil
+	}
 	if cap(r.inflated.from)+cap(r.inflated.to)+cap(r.blob) > ordinary {
 		r.inflated, r.blob = inflatedBodies{}, nil
 	}

@@ -175,14 +175,14 @@ func leadingNumber(text []byte) int {
 		}
 		n += 1 + fraction
 	}
-	return n + exponent(text[n:])
+	if n < len(text) && text[n]|0x20 == 'e' {
+		n += exponent(text[n:])
+	}
+	return n
 }
 
-// exponent is how many bytes at the beginning of text are one; 0 when none are.
+// exponent is how many bytes at the beginning of text, which is an e, are one; 0 when none are.
 func exponent(text []byte) int {
-	if len(text) == 0 || text[0]|0x20 != 'e' {
-		return 0
-	}
 	n := 1
 	if n < len(text) && (text[n] == '+' || text[n] == '-') {
 		n++
