@@ -103,15 +103,13 @@ func (p EndpointPolicy) checkAddr(host string, to netip.AddrPort) error {
 // isOurs says whether mlproxy listens at the address, or at all addresses of this machine of which it is one.
 func (p EndpointPolicy) isOurs(a netip.Addr, port uint16) bool {
 	for _, listen := range p.ours {
-		host, ownPort, err := net.SplitHostPort(listen)
-		if err != nil || ownPort != strconv.Itoa(int(port)) {
+		host, text, _ := net.SplitHostPort(listen)
+		if own, err := strconv.ParseUint(text, 10, 16); err != nil || uint16(own) != port {
 			continue
 		}
 		own, err := netip.ParseAddr(host)
-		switch {
-		case err == nil && own.Unmap() == a, a.IsUnspecified():
-			return true
-		case (host == "" || err == nil && own.IsUnspecified()) && ofThisMachine(a), host == "localhost" && a.IsLoopback():
+		everywhere := err != nil || own.IsUnspecified() // a name stands for an address of this machine, whichever
+		if own.Unmap() == a || a.IsUnspecified() || everywhere && ofThisMachine(a) {
 			return true
 		}
 	}

@@ -107,4 +107,6 @@ func TestEndpointPolicyOfOurselves(t *testing.T) {
 	f("[::1]:9901", ":8080", "http://a:8080", "127.1.2.3:8080", false)
 	f("localhost:9901", "", "http://a:9901", "127.0.0.1:9901", false)
 	f("localhost:80", "", "http://a", "127.0.0.1:80", false)
+	f("LOCALHOST:09901", "", "http://a:9901", "127.0.0.1:9901", false)
+	f("127.0.0.1:9901", "127.0.0.1:0", "http://a:9001", "127.0.0.1:9001", true)
 }

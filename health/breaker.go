@@ -161,12 +161,12 @@ func (b *breaker) report(course uint64, err error) {
 	}
 }
 
-// hangs opens a breaker that is closed, unless it never opens.
-func (b *breaker) hangs(silence time.Duration) {
-	if b.rules.ConsecutiveFailures == 0 && b.rules.FailureRatio == 0 {
+// hangs opens a breaker that has been closed since the exchange began, unless it never opens.
+func (b *breaker) hangs(course uint64, s *Silence) {
+	if b.course.Load() != course || b.rules.ConsecutiveFailures == 0 && b.rules.FailureRatio == 0 {
 		return
 	}
-	b.silence.Store(int64(silence))
+	b.silence.Store(int64(s.For)) // for trips, whom gobreaker tells nothing of the failure
 	_, _ = b.gate.Execute(b.bad)
 	b.silence.Store(0)
 }
@@ -183,7 +183,7 @@ func (b *breaker) reportTrial(course uint64, err error) {
 func (b *breaker) why(err error) string {
 	t := b.tripped.Load()
 	if t.silence > 0 {
-		return fmt.Sprintf("nothing has come of it for %v, and a request was given up", t.silence.Round(time.Millisecond))
+		return fmt.Sprintf("nothing has come of it for %v, and requests were given up", t.silence.Round(time.Millisecond))
 	}
 	if t.inARow > 0 {
 		return fmt.Sprintf("%d requests in a row failed, the last: %v", t.inARow, err)

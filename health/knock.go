@@ -24,10 +24,13 @@ const mostBackoff = 3
 
 // knock is one endpoint's knocking.
 type knock struct {
-	how  *Knock // nil: requests try it at once
-	path string // of the last request that failed; empty: not known
-	due  bool   // no request tries it before the answer to a knock
-	lost bool   // the last knock failed
+	how     *Knock // nil: requests try it at once
+	path    string // of the last request that failed; empty: not known
+	due     bool   // no request tries it before the answer to a knock
+	lost    bool   // the last knock failed
+	tripped bool   // the breaker has opened, and not closed again
+	// silent is when silence took the endpoint out, or a request last tried it since; zero = failures did.
+	silent time.Time
 	// burnt counts the trials in a row that cost a client its answer.
 	burnt int
 }
@@ -51,9 +54,23 @@ func (s *State) guarded() bool {
 	return s.knock.how != nil && s.knock.path != "" && s.wake != nil && !asksModel
 }
 
+// asks is guarded for those who do not hold the lock.
+func (s *State) asks() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guarded()
+}
+
+// silentFor is how long knocks alone decide on an endpoint that silence took out: its path may be one whose answers take longer than a knock waits.
+const silentFor = time.Minute
+
 // raise has the prober knock, if a trial waits for that.
 func (s *State) raise() {
-	if s.knock.due = s.guarded(); s.knock.due {
+	s.knock.due = s.guarded()
+	if k := &s.knock; k.due && !k.silent.IsZero() && time.Since(k.silent) > silentFor {
+		k.due, k.silent = false, time.Now()
+	}
+	if s.knock.due {
 		s.lookAtOnce()
 	}
 }

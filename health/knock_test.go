@@ -50,6 +50,7 @@ func TestKnockComesBeforeATrial(t *testing.T) {
 
 // Silence takes an endpoint out at once, where a knock brings it back.
 func TestSilenceOpens(t *testing.T) {
+	silence := &Silence{For: 2 * time.Second, Err: errClient}
 	f := func(b Breaker, path, want string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -58,13 +59,13 @@ func TestSilenceOpens(t *testing.T) {
 			synctest.Wait()
 			d.next()
 			s.Blame([]byte(path))
-			s.Hangs(2 * time.Second)
+			_ = s.Do(func(*Trial) error { return silence })
 			is(t, s, want)
 			synctest.Wait()
 			if want == "fit closed" {
 				return
 			}
-			d.says(t, "breaker closed > open: nothing has come of it for 2s, and a request was given up")
+			d.says(t, "breaker closed > open: nothing has come of it for 2s, and requests were given up")
 			after(openFor)
 			is(t, s, "fit half-open")
 			do(t, s, "+-")
@@ -75,6 +76,66 @@ func TestSilenceOpens(t *testing.T) {
 	f(inRow, "/predict", "fit closed")
 	f(knocking, "", "fit closed")
 	f(Breaker{Knock: &Knock{}}, "/predict", "fit closed")
+}
+
+// Where silence takes nothing out it is what the exchange's error is.
+func TestSilenceWithoutKnocks(t *testing.T) {
+	f := func(of error, want string) {
+		t.Helper()
+		s, _ := state(Breaker{ConsecutiveFailures: 1}, nil)
+		_ = s.Do(func(*Trial) error { return &Silence{For: time.Second, Err: of} })
+		is(t, s, want)
+	}
+	f(errClient, "fit closed")
+	f(errBroken, "unfit open")
+}
+
+// What an exchange says that began before the breaker opened counts neither for the trial nor after it.
+func TestSilenceOfThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := probing(t, newFarm())
+		s := member(p, "a", knocking, nil)
+		synctest.Wait()
+		s.Blame([]byte("/predict"))
+		late := func(during func()) {
+			_ = s.Do(func(*Trial) error { during(); return &Silence{For: time.Minute, Err: errClient} })
+		}
+		late(func() { do(t, s, "---") })
+		is(t, s, "unfit open")
+		late(func() {})
+		after(openFor)
+		is(t, s, "fit half-open")
+		do(t, s, "+")
+		late(func() {
+			do(t, s, "---")
+			after(openFor)
+			do(t, s, "+")
+		})
+		is(t, s, "fit closed")
+	})
+}
+
+// A path whose answers take longer than a knock waits does not keep an endpoint out for good.
+func TestSilenceOfASlowPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		farm := newFarm()
+		farm.answer = func(string) (int, time.Duration) { return 200, time.Hour }
+		p, _ := probing(t, farm)
+		s := member(p, "a", knocking, nil)
+		synctest.Wait()
+		s.Blame([]byte("/poll"))
+		_ = s.Do(func(*Trial) error { return &Silence{For: time.Minute, Err: errClient} })
+		for range silentFor / time.Second {
+			after(time.Second)
+			if s.Fit() {
+				t.Fatal("a request is risked on it")
+			}
+		}
+		after(2 * openFor)
+		is(t, s, "fit half-open")
+		do(t, s, "+")
+		is(t, s, "fit closed")
+	})
 }
 
 // A fault that only clients' requests meet costs one of them ever more rarely.

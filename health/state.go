@@ -158,6 +158,7 @@ func (s *State) enter(b *breaker) {
 	switch s.phase {
 	case open:
 		s.opened = time.Now()
+		s.noteSilence(b)
 		s.timer = time.AfterFunc(s.pause(b.rules.OpenFor), func() { s.elapsed(b) })
 		s.probe.cleared = false
 		s.lookAtOnce()
@@ -165,7 +166,17 @@ func (s *State) enter(b *breaker) {
 		s.room = b.rules.HalfOpenRequests
 		s.raise()
 	case closed:
-		s.knock.burnt = 0
+		s.knock.burnt, s.knock.tripped = 0, false
+	}
+}
+
+// noteSilence notes whether silence opened the breaker, until it closes.
+func (s *State) noteSilence(b *breaker) {
+	if !s.knock.tripped {
+		s.knock.tripped, s.knock.silent = true, time.Time{}
+		if b.tripped.Load().silence > 0 {
+			s.knock.silent = s.opened
+		}
 	}
 }
 
@@ -194,7 +205,7 @@ func (s *State) reclose(why string) {
 // renew puts a new breaker into the old one's place; exchanges under way report to the old one, which nobody asks any more.
 func (s *State) renew(rules Breaker) {
 	s.stopTimer()
-	s.knock.due, s.knock.burnt = false, 0
+	s.knock.due, s.knock.burnt, s.knock.tripped = false, 0, false
 	s.breaker.Store(newBreaker(rules))
 }
 

@@ -15,6 +15,19 @@ var (
 	ErrExcluded = errors.New("not the endpoint's doing")
 )
 
+// Silence in work's error says that the exchange was given up, and that nothing has come from the endpoint for so long that it hangs. Failures in a
+// row to tell by would each be another user's, so it is taken out at once, but only where a [Knock] brings it back. Elsewhere it is what Err is.
+type Silence struct {
+	For time.Duration
+	Err error
+}
+
+func (s *Silence) Error() string {
+	return fmt.Sprintf("nothing has come of it for %v", s.For.Round(time.Millisecond))
+}
+
+func (s *Silence) Unwrap() error { return s.Err }
+
 var errPanicked = errors.New("mlproxy panicked")
 
 // Do runs one exchange with the endpoint, to the last byte of its answer, and lets the breaker know what became of it: nil is a
@@ -68,6 +81,10 @@ func (p *pass) end(err error) {
 			p.state.revive(p.breaker, "it answered a request that was sent to it for want of a fit endpoint")
 		}
 	case p.trial == nil:
+		if silence, is := errors.AsType[*Silence](err); is && p.state.asks() {
+			p.breaker.hangs(p.course, silence)
+			break
+		}
 		p.breaker.report(p.course, err)
 	case p.trial.end(err):
 		return
@@ -155,18 +172,6 @@ func (t *Trial) decide(err error) bool {
 	t.breaker.reportTrial(t.course, err)
 	t.state.settle(t.breaker, err)
 	return true
-}
-
-// Hangs takes the endpoint out of which nothing has come for that long, while a request was given up, at once: failures to tell by would each be
-// another request's. It does so only where a [Knock] brings the endpoint back.
-func (s *State) Hangs(silence time.Duration) {
-	s.mu.Lock()
-	b, knocks := s.breaker.Load(), s.guarded()
-	s.unlock()
-	if knocks {
-		b.hangs(silence)
-		s.settle(b, nil)
-	}
 }
 
 // giveBack lets another exchange be the trial.

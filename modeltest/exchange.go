@@ -150,8 +150,8 @@ func (x *exchange) sendPieces(a answer, w io.Writer) error {
 		if _, err := w.Write(piece); err != nil {
 			return err
 		}
-		if f, can := w.(http.Flusher); can && (a.length < 0 || a.gap > 0 || x.plan.hang == "body") {
-			f.Flush()
+		if to, is := w.(http.ResponseWriter); is && (a.length < 0 || a.gap > 0 || x.plan.hang == "body") {
+			_ = http.NewResponseController(to).Flush()
 		}
 	}
 	return nil

@@ -14,8 +14,11 @@ func (x *exchange) mayTravel() bool {
 	if !x.counted() {
 		return true
 	}
-	n, err := strconv.ParseUint(string(x.req.Value(upstream.MaxForwards)), 10, 64)
+	only := x.req.Only("max-forwards")
+	n, err := strconv.ParseUint(string(only), 10, 64)
 	switch {
+	case only == nil:
+		return x.refuse(monitor.BadRequest, "Max-Forwards is there twice; send it once")
 	case err != nil && !errors.Is(err, strconv.ErrRange): // of too large a number n is the largest
 		return x.refuse(monitor.BadRequest, "Max-Forwards is not a number")
 	case n == 0:

@@ -37,18 +37,17 @@ func (x *exchange) read() bool {
 
 func (x *exchange) readPrefix() error {
 	routing := x.found.NeedsModel || x.route.NeedsBody()
-	want := 0
+	want, hoped := 0, 0
+	if x.req.Length <= bufferAtMost {
+		hoped = int(x.req.Length)
+	}
 	if routing {
-		want = x.limits.maxRoutingBody
+		want = max(x.limits.maxRoutingBody, hoped)
 	}
 	if x.req.Framing == upstream.Chunked {
 		return x.readChunks(want)
 	}
-	hoped := int64(0)
-	if x.req.Length <= bufferAtMost {
-		hoped = x.req.Length
-	}
-	return x.readLength(int(min(x.req.Length, int64(want))), int(hoped))
+	return x.readLength(int(min(x.req.Length, int64(want))), hoped)
 }
 
 // readLength takes the first want bytes of a body of known length, as many as are hoped for if they come soon, and whatever came with them.
@@ -88,10 +87,11 @@ func (x *exchange) awaitBriefly(want int) error {
 		if left <= 0 {
 			return nil
 		}
-		switch err := x.await(len(in.Bytes())+1, min(left, x.bodyIdle())); {
-		case err == upstream.ErrTimeout && !x.conn.left():
+		err := x.await(len(in.Bytes())+1, min(left, x.bodyIdle()))
+		late := err == upstream.ErrTimeout || !in.Wire().Reads() // the watch may cut a wire that has just brought something
+		switch {
+		case late && !x.conn.left():
 			in.Wire().Resume()
-			return nil
 		case err != nil:
 			return err
 		}

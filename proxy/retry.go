@@ -37,11 +37,12 @@ func (x *exchange) mayRetryStatus() bool {
 }
 
 // permits says whether the route's rules and the request allow another try after what went wrong. Before a byte was sent
-// any method may be tried again; after that those that the route lists, when the whole body is at hand. A request that we used
+// any method may be tried again, whatever its body; after that those that the route lists, when the whole body is at hand. A request that we used
 // to try an endpoint is owed another try whatever went wrong.
 func (x *exchange) permits(wrong string) bool {
 	rules := &x.route.Config.Retry
-	return x.tries <= rules.Attempts && x.replays && (x.task.Trial() || slices.Contains(rules.On, wrong)) &&
+	again := x.replays || wrong == "connect" && !x.seen.Sent // the body is at hand, or none of it is gone
+	return x.tries <= rules.Attempts && again && (x.task.Trial() || slices.Contains(rules.On, wrong)) &&
 		(wrong == "connect" || slices.Contains(rules.Methods, string(x.req.Method)))
 }
 

@@ -112,12 +112,20 @@ func Near(n, limit int64) bool { return limit > 0 && n*5 >= limit*4 }
 // Load is what balancing compares: the exchanges in flight, which count for more the longer nothing has come back.
 func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 
-// givenUp tells the endpoint's health if it hangs, now that a request for path was given up on.
-func (e *Endpoint) givenUp(path []byte) {
-	if silence, yes := e.gate.hangs(e.watch.Now(), e.latency.usual()); yes {
-		e.health.Blame(path)
-		e.health.Hangs(silence)
+// hangs is the outcome of a try, as silence if the try was given up and that shows that the endpoint hangs.
+func (e *Endpoint) hangs(t *Try, outcome error) error {
+	enough := 1 // timeouts
+	switch {
+	case errors.Is(t.err, ErrAborted):
+		enough = 2 // of users: one may just be in a hurry
+	case !errors.Is(t.err, ErrTimeout):
+		return outcome
 	}
+	now := e.watch.Now()
+	if silence, yes := e.gate.hangs(now, t.began, e.latency.usual(), int64(enough)); yes {
+		return &health.Silence{For: silence, Err: outcome}
+	}
+	return outcome
 }
 
 // Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as

@@ -55,9 +55,7 @@ func (k Kind) kept() bool {
 func (k Kind) Credential() bool { return k == Authorization || k == Cookie }
 
 // single says that a second field of the kind makes the message ambiguous.
-func (k Kind) single() bool {
-	return k == Host || k == ContentLength || k == TransferEncoding || k == MaxForwards
-}
+func (k Kind) single() bool { return k == Host || k == ContentLength || k == TransferEncoding }
 
 type namedKind struct {
 	name string

@@ -81,6 +81,7 @@ func lawsOfRequests(t *testing.T, raw string) bool {
 		t.Fatalf("%q: %s, rewritten %s", raw, said, again)
 	}
 	asNetHTTP(t, h)
+	comesInParts(t, h.Raw, new(Head).RequestSoFar)
 	return true
 }
 
@@ -127,6 +128,7 @@ func FuzzReadAnswer(f *testing.F) {
 			if n == 0 || bad != nil || h.ReadAnswer(raw[:n], wide, bodiless) != nil {
 				continue
 			}
+			comesInParts(t, raw[:n], g.AnswerSoFar)
 			again := rewritten(&h, "HTTP/1."+string(rune('0'+h.Minor)), string(raw[9:12]), string(h.Phrase))
 			if err := g.ReadAnswer(again, wide, bodiless); err != nil || meaning(&g) != meaning(&h) || !bytes.Equal(g.Phrase, h.Phrase) {
 				t.Fatalf("%s, rewritten %s, %v", meaning(&h), meaning(&g), err)
@@ -139,6 +141,19 @@ func FuzzReadAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// comesInParts holds what is said of the beginnings of a sound head to that it is one, however it comes.
+func comesInParts(t *testing.T, head []byte, soFar func(b []byte, seen int, limit Limits) *HeadError) {
+	t.Helper()
+	for seen := range min(len(head), 500) - 1 {
+		if bad := soFar(head[:seen+1], seen, wide); bad != nil {
+			t.Fatalf("%q is part of a sound head, and refused: %v", head[:seen+1], bad)
+		}
+		if bad := soFar(head[:seen+1], 0, wide); bad != nil {
+			t.Fatalf("%q is part of a sound head, and refused at once: %v", head[:seen+1], bad)
+		}
+	}
 }
 
 // answerAsNetHTTP holds h to how net/http reads it.

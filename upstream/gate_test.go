@@ -155,26 +155,34 @@ func TestLoadRemembersTheForsaken(t *testing.T) {
 	f(func(l *load) { l.forsake(sec(1)); l.begin(sec(12)); l.forsake(sec(13)) }, 13*time.Second+1, 5) // and fails
 }
 
-// An endpoint hangs when it has answered before, far sooner than it is silent now, and a request was given up meanwhile.
+// An endpoint hangs when it has answered before, far sooner than somebody has waited in vain who gave up now.
 func TestLoadThatHangs(t *testing.T) {
 	sec := func(n int) int64 { return int64(time.Duration(n)*time.Second) + 1 }
 	const fast, slow = 3 * time.Millisecond, time.Second
-	f := func(usual time.Duration, do func(l *load), at int, want bool) {
+	f := func(usual time.Duration, do func(l *load), enough int64, at int, want bool) {
 		t.Helper()
 		var l load
 		l.begin(1)
 		do(&l)
-		if silence, hangs := l.hangs(sec(at), usual); hangs != want {
+		if silence, hangs := l.hangs(sec(at), 1, usual, enough); hangs != want {
 			t.Errorf("after %v: %t", silence, hangs)
 		}
 	}
-	f(fast, func(l *load) { l.forsake(sec(2)) }, 2, true)
-	f(fast, func(l *load) { l.forsake(sec(1)) }, 1, false)                            // all may pause
-	f(slow, func(l *load) { l.forsake(sec(9)) }, 9, false)                            // its answers take their time
-	f(slow, func(l *load) { l.forsake(sec(11)) }, 11, true)                           //
-	f(0, func(l *load) { l.forsake(sec(60)) }, 60, false)                             // it never answered: who knows how long it takes
-	f(fast, func(*load) {}, 60, false)                                                // nobody gave up
-	f(fast, func(l *load) { l.begin(1); l.forsake(sec(2)) }, 2, true)                 // others wait as well
-	f(fast, func(l *load) { l.begin(1); l.forsake(sec(2)); l.end(sec(2)) }, 2, false) // it answered another
-	f(fast, func(l *load) { l.begin(1); l.spare(); l.forsake(sec(2)) }, 2, false)     // a stream comes from it
+	f(fast, func(l *load) { l.forsake(sec(2)) }, 1, 2, true)
+	f(fast, func(l *load) { l.forsake(sec(2)) }, 2, 2, false) // one is not enough
+	f(fast, func(l *load) { l.begin(1); l.forsake(sec(1)); l.forsake(sec(2)) }, 2, 2, true)
+	f(fast, func(l *load) { l.forsake(int64(700 * time.Millisecond)) }, 1, 0, false)     // all may pause
+	f(slow, func(l *load) { l.forsake(sec(9)) }, 1, 9, false)                            // its answers take their time
+	f(slow, func(l *load) { l.forsake(sec(11)) }, 1, 11, true)                           //
+	f(0, func(l *load) { l.forsake(sec(60)) }, 1, 60, false)                             // it never answered: who knows how long it takes
+	f(fast, func(l *load) { l.begin(1); l.forsake(sec(2)) }, 1, 2, true)                 // others wait as well
+	f(fast, func(l *load) { l.begin(1); l.forsake(sec(2)); l.end(sec(2)) }, 1, 2, false) // it answered another
+	f(fast, func(l *load) { l.begin(1); l.spare(); l.forsake(sec(2)) }, 1, 2, false)     // a stream comes from it
+	var l load
+	l.begin(1)
+	l.begin(sec(3))
+	l.forsake(sec(3) + int64(300*time.Millisecond))
+	if _, hangs := l.hangs(sec(3)+int64(300*time.Millisecond), sec(3), fast, 1); hangs {
+		t.Error("somebody in a hurry leaves while another waits long: that is no sign")
+	}
 }

@@ -287,9 +287,6 @@ func (h *Head) fields(rest []byte, limit Limits) *HeadError {
 		if len(line) == 2 {
 			return nil
 		}
-		if len(h.Fields) == limit.Fields {
-			return &HeadError{431, fmt.Sprintf("the head has more than %d fields; send less or raise limits.max_header_count", limit.Fields)}
-		}
 		if err := h.field(line, limit); err != nil {
 			return err
 		}
@@ -308,6 +305,9 @@ func fieldLine(rest []byte) (line, more []byte, err *HeadError) {
 
 // field reads one field line: name ":" OWS value OWS CRLF (RFC 9112, section 5).
 func (h *Head) field(line []byte, limit Limits) *HeadError {
+	if len(h.Fields) == limit.Fields {
+		return &HeadError{431, fmt.Sprintf("the head has more than %d fields; send less or raise limits.max_header_count", limit.Fields)}
+	}
 	name, value, err := splitField(line)
 	if err != nil {
 		return err

@@ -58,18 +58,18 @@ func (l *load) forsake(now int64) {
 	l.inFlight.Add(-1)
 }
 
-// How long nothing must have come back for an endpoint to count as one that hangs, besides that somebody gave up on it: so many times what its
-// answers took, and no less than hangsAfter.
+// How long nothing must have come back for an endpoint to count as one that hangs: so many times what its answers took, and no less than
+// hangsAfter.
 const (
-	hangsAfter = time.Second
+	hangsAfter = 800 * time.Millisecond
 	hangsTimes = 10
 )
 
-// hangs says for how long nothing has come back, and whether that shows that the endpoint hangs: it answered before, far sooner; it was given
-// up on since; and no stream comes from it.
-func (l *load) hangs(now int64, usual time.Duration) (silence time.Duration, yes bool) {
-	silence = time.Duration(now - l.heard.Load())
-	given := l.ghosts(now) > 0 && l.spared.Load() == 0
+// hangs says for how long nothing has come back, and whether that shows that the endpoint hangs: it answered before, far sooner than the try waited
+// that began then and was given up now; enough were; and no stream comes from it.
+func (l *load) hangs(now, began int64, usual time.Duration, enough int64) (silence time.Duration, yes bool) {
+	silence = time.Duration(now - max(l.heard.Load(), began))
+	given := l.ghosts(now) >= enough && l.spared.Load() == 0
 	return silence, given && usual > 0 && silence > max(hangsAfter, hangsTimes*usual)
 }
 

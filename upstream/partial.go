@@ -47,9 +47,12 @@ func bareCR(part []byte) bool {
 	return i >= 0 && i < len(part)-1
 }
 
+// mostMethod is how much of a method is looked at before its line has ended: a longer one is as bad then.
+const mostMethod = 64
+
 // beginsRequest lets a single CR pass: it may be half of an empty line.
 func beginsRequest(part []byte) *HeadError {
-	method, _, _ := bytes.Cut(part, []byte(" "))
+	method, _, _ := bytes.Cut(part[:min(len(part), mostMethod)], []byte(" "))
 	if len(part) > 0 && string(part) != "\r" && !isToken(bytes.TrimSuffix(method, blank[:1])) {
 		return bad("the method is not a token")
 	}

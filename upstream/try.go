@@ -24,6 +24,7 @@ type Try struct {
 	conn     *Conn // to be given back
 	options  *Options
 	fresh    bool
+	began    int64 // watch time
 	trial    *health.Trial
 	wasTrial bool
 	status   int
@@ -63,13 +64,10 @@ func (t *Try) Answered(status int) {
 
 // witnessed makes the try and says what it tells of the endpoint.
 func (t *Try) witnessed(trial *health.Trial) error {
-	t.trial, t.wasTrial = trial, trial != nil
+	t.trial, t.wasTrial, t.began = trial, trial != nil, t.endpoint.watch.Now()
 	t.err = t.borrowed()
 	t.trial = nil
-	if !t.wasTrial && (errors.Is(t.err, ErrAborted) || errors.Is(t.err, ErrTimeout)) {
-		t.endpoint.givenUp(t.Path)
-	}
-	err := t.outcome()
+	err := t.endpoint.hangs(t, t.outcome())
 	if err != nil && err != health.ErrExcluded {
 		t.endpoint.health.Blame(t.Path)
 	}

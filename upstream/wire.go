@@ -131,9 +131,12 @@ func (w *Wire) CutRead() {
 	}
 }
 
+// Reads says that reads were not cut.
+func (w *Wire) Reads() bool { return w.readDue.Load() != cut }
+
 // Resume lets reads wait again that were cut. Nobody else may be using the wire.
 func (w *Wire) Resume() {
-	w.watch.mu.Lock() // it may be between cutting the wire and saying so
+	w.watch.mu.Lock() // which may be between cutting the wire and saying so
 	defer w.watch.mu.Unlock()
 	w.readDue.Store(0)
 	_ = w.conn.SetReadDeadline(time.Time{})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -34,8 +35,14 @@ func (r *relay) falls(ctx context.Context, ill illness) error {
 		r.Stop()
 		return nil
 	}
-	if err := r.Start(); err != nil && !errors.Is(err, toxiproxy.ErrProxyAlreadyStarted) {
-		return err
+	for end := time.Now().Add(patience); ; { // a connection that somebody makes may have the port meanwhile
+		err := r.Start()
+		if err == nil || errors.Is(err, toxiproxy.ErrProxyAlreadyStarted) {
+			break
+		}
+		if time.Now().After(end) || wait(ctx, 10*time.Millisecond) != nil {
+			return err
+		}
 	}
 	r.Toxics.ResetToxics(ctx)
 	if ill.toxic == "" {

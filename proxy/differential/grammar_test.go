@@ -83,7 +83,8 @@ func (d dice) field() string {
 		"X-A: "+d.rarely(8, "b", "", "a, b", "b\t c", "\xff", "b\x00", "b\x7f", "b\r", "b\r\n c", "b\r\n\tc", "b\r\n\r\n"),
 		"Connection: "+d.one("close", "keep-alive", "Keep-Alive", "x-a", "close, x-a", "host", "content-length", "transfer-encoding", "", ",", "TE", "upgrade"),
 		d.one("Accept: */*", "Cookie: a=b", "User-Agent: x", "Trailer: X-T", "TE: trailers", "Keep-Alive: 1", "Proxy-Connection: close", "Upgrade: h2c"),
-		d.one("Expect: 100-continue", "Expect: 100-Continue", "Expect: x", "Expect:", "Max-Forwards: 1", "Max-Forwards: 0", "Max-Forwards: -1", "X-Forwarded-For: x"),
+		d.one("Expect: 100-continue", "Expect: 100-Continue", "Expect: x", "Expect:", "Max-Forwards: 1", "Max-Forwards: 0", "Max-Forwards: -1", "X-Forwarded-For: x", "X-Forwarded-Port: 1",
+			"HTTP2-Settings: AA"),
 		d.rarely(4, "X-B: c", "X-A", "X A: b", ": b", "X-A : b", "X-A\t: b", " X-A: b", "X\x00A: b", "X-Ä: b", "X-A:b:c", "X-MLProxy-Pool: stable", "X-Request-ID: 1"),
 	)
 }

@@ -292,7 +292,7 @@ func same(meant, got *message) error {
 // ofAProxy are the fields that proxies remove, add or change.
 var ofAProxy = []string{
 	"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade", "transfer-encoding", "content-length", "host",
-	"expect", "max-forwards", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id",
+	"expect", "max-forwards", "via", "x-request-id", "http2-settings",
 }
 
 // endToEnd are the fields of m that pass every proxy as they are; from is who says which do not.
@@ -301,7 +301,7 @@ func endToEnd(m, from *message) (fields []field) {
 	for _, f := range m.fields {
 		name := strings.ToLower(f.name)
 		named := slices.ContainsFunc(nominated, func(s string) bool { return strings.Trim(s, " \t") == name })
-		if !named && !slices.Contains(ofAProxy, name) && !strings.HasPrefix(name, "x-mlproxy-") {
+		if !named && !slices.Contains(ofAProxy, name) && !strings.HasPrefix(name, "x-mlproxy-") && !strings.HasPrefix(name, "x-forwarded-") {
 			fields = append(fields, f)
 		}
 	}

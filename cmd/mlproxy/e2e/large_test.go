@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
+
+	"mlproxy/modeltest"
 )
 
 // A body far larger than memory should ever hold passes whole in both directions, while the process hardly grows.
@@ -53,6 +56,21 @@ func TestLargeBodiesInBoundedMemory(t *testing.T) {
 	r = run(t, swift, config)
 	f(r, 1<<10)
 	f(r, 1<<30)
+}
+
+// Nothing of a body is gone as long as there is no connection: a long one goes to another endpoint, too.
+func TestLargeBodiesGoElsewhere(t *testing.T) {
+	ports, give, err := modeltest.Hold(1)
+	must(t, err)
+	defer give()
+	model := serve(t, modeltest.Options{})
+	r := start(t, fmt.Sprintf("pools: {a: {balance: round_robin, endpoints: [%q, %q]}}\nroutes:\n  all: {match: {path: /}, split: {a: 1}}\n",
+		"http://127.0.0.1:"+ports[0], model.URL))
+	for range 2 { // one of them at least is meant for the endpoint that is not there
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.data+inferPath, strings.NewReader(setosa+strings.Repeat(" ", 1<<20)))
+		must(t, err)
+		take(t, request, func(body io.Reader) string { got, _ := io.ReadAll(body); return string(got) })
+	}
 }
 
 // take sends a request and reads what must be its good answer.
