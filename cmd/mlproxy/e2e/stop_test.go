@@ -74,6 +74,10 @@ func TestStopDoesNotWaitForHeads(t *testing.T) {
 	half, err := r.dial()
 	must(t, err)
 	defer half.Close()
+	_, err = io.WriteString(half, "HEAD /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	_, err = http.ReadResponse(half.in, &http.Request{Method: http.MethodHead}) // the connection was taken
+	must(t, err)
 	_, err = io.WriteString(half, "GET /slow HTTP/1.1\r\nHo")
 	must(t, err)
 	r.signal(syscall.SIGTERM)
