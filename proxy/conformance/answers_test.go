@@ -355,20 +355,23 @@ func TestInterimAnswers(t *testing.T) {
 	})
 }
 
+// invalid plays a model server whose answer is none, whether or not more of it is to come.
+func invalid(name, rfc, says string) play {
+	return play{name, rfc, func(s *stage) {
+		s.send(get())
+		n := s.gets().number
+		s.says(says)
+		s.seesProblem(502, "upstream_invalid")
+		s.freed(patience)
+		if next := s.fence(); next == n {
+			s.fail("its connection was used again")
+		}
+	}}
+}
+
 func TestInvalidAnswers(t *testing.T) {
 	long := strings.Repeat("x", 70<<10)
-	bad := func(name, rfc, says string) play {
-		return play{name, rfc, func(s *stage) {
-			s.send(get())
-			n := s.gets().number
-			s.says(says)
-			s.seesProblem(502, "upstream_invalid")
-			s.freed(patience)
-			if next := s.fence(); next == n {
-				s.fail("its connection was used again")
-			}
-		}}
-	}
+	bad := invalid
 	// fields has a body that a reader who forgives would take for good.
 	fields := func(name, rfc, lines string) play {
 		body := "ok"

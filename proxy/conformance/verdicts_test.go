@@ -18,16 +18,7 @@ func TestVerdictsAreNotWaitedFor(t *testing.T) {
 	field := func(name, rfc, lines string) play {
 		return refused(name, rfc, strings.TrimSuffix(get(), "\r\n")+lines, "400")
 	}
-	bad := func(name, rfc, says string) play {
-		return play{"answer, " + name, rfc, func(s *stage) {
-			s.send(get())
-			s.gets()
-			s.says(says)
-			s.seesProblem(502, "upstream_invalid")
-			s.freed(patience)
-			s.fence()
-		}}
-	}
+	bad := func(name, rfc, says string) play { return invalid("answer, "+name, rfc, says) }
 	plays(t, world{}, []play{
 		refused("HTTP/0.9", line, "GET /~\r\n", "400"),
 		refused("HTTP/2", "RFC 9110 2.5", "GET /~ HTTP/2.0\r\n", "505"),
@@ -43,6 +34,7 @@ func TestVerdictsAreNotWaitedFor(t *testing.T) {
 		field("a CR within a value, before its line ends", "RFC 9112 2.2", "X: a\rb"),
 		field("two lengths", framing, "Content-Length: 1\r\nContent-Length: 2\r\n"),
 		field("two hosts", "RFC 9112 3.2", "Host: b\r\n"),
+		refused("too many fields", "RFC 6585 5", strings.TrimSuffix(get(), "\r\n")+strings.Repeat("a:\r\n", 200), "431"),
 
 		bad("a word", line, "garbage"),
 		bad("two lines", line, "garbage\r\nfoo\r\n"),
