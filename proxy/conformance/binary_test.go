@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,17 +20,24 @@ import (
 	"go.uber.org/goleak"
 )
 
+// given is the binary to be tested; without it one is built.
+var given = flag.String("binary", "", "path of an mlproxy to be tested, in place of one built here")
+
 var (
 	buildFlags []string
-	workshop   string // temporary folder with the binary
+	workshop   string // temporary folder
 )
 
-// TestMain builds the binary once for all tests.
+// TestMain builds the binary once for all tests. Most of their time they wait for something, so that more are played at once than there are
+// processors.
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8")
+	flag.Parse()
 	dir, err := os.MkdirTemp("", "conformance")
-	if err == nil {
-		workshop = dir
-		err = build(filepath.Join(dir, "mlproxy"))
+	workshop = dir
+	if err == nil && *given == "" {
+		*given = filepath.Join(dir, "mlproxy")
+		err = build(*given)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -85,7 +93,7 @@ func start(t *testing.T, config string) *binary {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &binary{cmd: exec.Command(filepath.Join(workshop, "mlproxy"), "serve", "-c", file), drained: make(chan struct{})}
+	b := &binary{cmd: exec.Command(*given, "serve", "-c", file), drained: make(chan struct{})}
 	out, err := b.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -216,7 +216,7 @@ func TestMaxForwardsEndsHere(t *testing.T) {
 		}},
 		{"twice", "RFC 9110 7.6.2", func(s *stage) {
 			s.send("OPTIONS /~ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\nMax-Forwards: 0\r\n\r\n")
-			s.refused("400", false)
+			s.refused("400", false, says("twice"))
 			s.getsNothing()
 		}},
 		{"malformed", "RFC 9110 7.6.2", func(s *stage) {

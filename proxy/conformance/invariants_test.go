@@ -128,6 +128,16 @@ func bodyIs(want string) check {
 	}}
 }
 
+// says asks for a word in the body.
+func says(word string) check {
+	return check{bodyChecks, func(m *message, _ *stage) string {
+		if !strings.Contains(string(m.body), word) {
+			return fmt.Sprintf("the body %.500q does not say %q", m.body, word)
+		}
+		return ""
+	}}
+}
+
 // trailers asks for exactly these trailer lines.
 func trailers(want ...string) check {
 	return check{bodyChecks, func(m *message, _ *stage) string {

@@ -175,7 +175,7 @@ func TestSplits(t *testing.T) {
 
 // Answers that come before their request is complete, and clients that send on all the same.
 func TestEarlyAnswers(t *testing.T) {
-	const rfc, size = "RFC 9112 9.3", 4 << 20
+	const rfc, size = "RFC 9112 9.3", 64 << 20
 	long := fmt.Sprintf("POST /~ HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size)
 	// stubborn plays a client that sends its whole body before it reads, if it can.
 	stubborn := func(send, says string, status int, checks ...check) func(s *stage) {

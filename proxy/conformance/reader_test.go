@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +27,15 @@ var errEarly = errors.New("the message ended early")
 // more waits for more bytes; io.EOF and resets come as they are.
 func (p *peer) more() error {
 	_ = p.SetReadDeadline(time.Now().Add(patience))
-	var b [64 << 10]byte
-	n, err := p.Read(b[:])
-	p.in = append(p.in, b[:n]...)
+	return p.read()
+}
+
+func (p *peer) read() error {
+	if cap(p.in)-len(p.in) < 4<<10 {
+		p.in = slices.Grow(p.in, 32<<10)
+	}
+	n, err := p.Read(p.in[len(p.in):cap(p.in)])
+	p.in = p.in[:len(p.in)+n]
 	if n > 0 {
 		return nil
 	}

@@ -79,11 +79,8 @@ func (m *model) accept() {
 // hear waits for a request's head. A connection that ends without one is no arrival.
 func (m *model) hear(p *peer, n int) {
 	_ = p.SetReadDeadline(time.Time{})
-	var b [32 << 10]byte
 	for len(p.in) == 0 {
-		k, err := p.Read(b[:])
-		p.in = append(p.in, b[:k]...)
-		if err != nil {
+		if p.read() != nil {
 			return
 		}
 	}

@@ -470,7 +470,7 @@ func pour(to net.Conn, n int, idle time.Duration) (taken int, err error) {
 }
 
 func TestLargeBodies(t *testing.T) {
-	const rfc, size = "DESIGN 6 Bodies are never altered", 64 << 20
+	const rfc, size = "DESIGN 6 Bodies are never altered", 16 << 20
 	plays(t, world{limits: "max_body: 1GiB"}, []play{
 		{"down by length", rfc, func(s *stage) {
 			s.send(get())
