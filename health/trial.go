@@ -102,7 +102,8 @@ type Trial struct {
 	state    *State
 	breaker  *breaker
 	course   uint64      // the half-open phase it belongs to
-	timer    *time.Timer // of overdue; touched by the exchange alone
+	timer    *time.Timer // of overdue
+	sends    atomic.Bool // the request is still being sent, as its client has it
 	answered atomic.Bool
 	decided  atomic.Bool
 }
@@ -148,9 +149,29 @@ func (t *Trial) end(err error) bool {
 	return t.decide(err)
 }
 
+// Sends says that the request goes on as its client sends it. Should that take longer than the trial may, the trial is given back: nothing was
+// learnt, and another request may be one.
+func (t *Trial) Sends() {
+	if t != nil {
+		t.sends.Store(true)
+	}
+}
+
+// Sent says that all of the request was sent: from now on the answer is waited for.
+func (t *Trial) Sent() {
+	if t != nil {
+		t.sends.Store(false)
+		t.timer.Reset(t.Limit())
+	}
+}
+
 func (t *Trial) overdue() {
-	if t.answered.Load() {
+	switch {
+	case t.answered.Load():
 		t.decide(nil)
+		return
+	case t.sends.Load():
+		t.decide(ErrExcluded)
 		return
 	}
 	t.decide(fmt.Errorf("no answer within %v", t.Limit()))

@@ -341,3 +341,33 @@ func TestCount(t *testing.T) {
 		f("off", 1, func() { s.Configure(inRow, nil) })
 	})
 }
+
+// How long a client takes to send its request says nothing of the endpoint that it is sent to.
+func TestTrialOfASlowClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
+		trial, end := hold(t, s)
+		trial.Sends()
+		time.Sleep(openFor)
+		synctest.Wait()
+		d.says(t)
+		is(t, s, "fit half-open") // another one may try
+		trial.Sent()
+		end(nil)
+		do(t, s, "+")
+		is(t, s, "fit closed")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
+		trial, end := hold(t, s)
+		trial.Sends()
+		time.Sleep(openFor - 1)
+		trial.Sent()
+		time.Sleep(openFor - 1)
+		is(t, s, "unfit half-open") // it waits for the answer, as long as any
+		time.Sleep(1)
+		synctest.Wait()
+		is(t, s, "unfit open")
+		end(nil)
+	})
+}

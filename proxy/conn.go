@@ -28,6 +28,7 @@ type conn struct {
 	waiting atomic.Int64 // watch time since which it waits for a request; 0 while it does not; retiring, then retired by [conn.retire]
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
 	used    atomic.Bool  // it has carried an exchange
+	tunnel  atomic.Bool  // it has become one side of a tunnel
 	resting int64        // what waiting was set to; 0 while it does not wait
 	looked  int64        // the wait in which it was looked whether the client is there; the watch's alone
 	heard   atomic.Int64 // pieces of answers that were followed
@@ -194,7 +195,7 @@ func (c *conn) retire(drained int64, idle time.Duration) {
 
 // hurry ends the reading of a head that has been coming for as many looks: the proxy is stopping, and nobody else knows of the request.
 func (c *conn) hurry(looks int) {
-	if c.waiting.Load() != 0 || c.busy.Load() != 0 {
+	if c.waiting.Load() != 0 || c.busy.Load() != 0 || c.tunnel.Load() {
 		c.slow = 0
 		return
 	}

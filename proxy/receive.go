@@ -13,9 +13,13 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 		return false, err
 	}
 	x.answered = x.now()
-	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(x.sent)
+	sent, complete := x.upload.completed()
+	if !complete {
+		sent = x.sent
+	}
+	x.seen.Answered, x.seen.FirstByte = true, x.answered.Sub(sent)
 	x.task.Answered(x.ans.Status)
-	if x.tries == 1 && !x.version.Pool.Options.Breaker.Fails(x.ans.Status) {
+	if x.tries == 1 && (complete || x.upload == nil) && !x.version.Pool.Options.Breaker.Fails(x.ans.Status) {
 		c.Endpoint().Observe(x.seen.FirstByte) // a failure is no answer: it would make the endpoint look fast
 	}
 	if x.mayRetryStatus() {
@@ -26,7 +30,7 @@ func (x *exchange) receive(c *upstream.Conn) (again bool, err error) {
 		return false, err
 	}
 	x.last = x.now()
-	x.seen.Upstream = x.last.Sub(x.sent)
+	x.seen.Upstream = x.last.Sub(sent)
 	return x.keeps(), nil
 }
 

@@ -78,6 +78,7 @@ func (x *exchange) shrink(c *upstream.Conn) {
 // run carries both directions to their ends.
 func (t *tunnel) run() {
 	x := t.exchange
+	x.conn.tunnel.Store(true)
 	x.conn.busy.Store(0) // from here on the client's leaving is for the tunnel to see
 	t.allow()
 	var up sync.WaitGroup

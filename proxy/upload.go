@@ -5,7 +5,9 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"mlproxy/health"
 	"mlproxy/upstream"
 )
 
@@ -19,6 +21,8 @@ type upload struct {
 	done     sync.WaitGroup
 	state    atomic.Int32 // running, ending, complete or failed by its client
 	cause    error        // valid once failed: what the client did
+	sent     time.Time    // valid once complete
+	trial    *health.Trial
 
 	mu       sync.Mutex
 	answered bool // the answer's head has come: its timeout counts no more
@@ -51,6 +55,8 @@ func (x *exchange) startUpload(c *upstream.Conn) error {
 	x.captureUpload()
 	c.Wire().ReadWithin(x.within(0))
 	x.markSent()
+	u.trial = x.task.Uploads()
+	u.trial.Sends()
 	u.allow()
 	if err := u.first(); err != nil {
 		u.out.free()
@@ -77,7 +83,9 @@ func (u *upload) run() {
 	defer u.out.free()
 	switch err := u.copy(); {
 	case err == nil:
+		u.sent = u.exchange.now()
 		u.state.Store(uploadComplete)
+		u.trial.Sent()
 		u.awaitAnswer()
 	case err == errClient:
 		u.state.Store(uploadFailed)
@@ -115,6 +123,14 @@ func (u *upload) runs() bool {
 	}
 	state := u.state.Load()
 	return state != uploadEnds && state != uploadComplete
+}
+
+// completed says that all of the request was sent, and when. How long its client took is nothing the model server is to blame for.
+func (u *upload) completed() (at time.Time, yes bool) {
+	if u == nil || u.state.Load() != uploadComplete {
+		return at, false
+	}
+	return u.sent, true
 }
 
 // copy sends piece by piece. A piece waits in the buffer only for others that have come already.

@@ -116,6 +116,8 @@ func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 func (e *Endpoint) hangs(t *Try, outcome error) error {
 	enough := 1 // timeouts
 	switch {
+	case t.uploads:
+		return outcome
 	case errors.Is(t.err, ErrAborted):
 		enough = 2 // of users: one may just be in a hurry
 	case !errors.Is(t.err, ErrTimeout):

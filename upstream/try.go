@@ -27,6 +27,7 @@ type Try struct {
 	began    int64 // watch time
 	trial    *health.Trial
 	wasTrial bool
+	uploads  bool // its client is waited for as well
 	status   int
 	err      error
 }
@@ -37,7 +38,7 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	if t.run == nil {
 		t.run = t.witnessed
 	}
-	t.endpoint, t.options, t.fresh, t.wasTrial, t.status, t.err = e, o, fresh, false, 0, nil
+	t.endpoint, t.options, t.fresh, t.wasTrial, t.uploads, t.status, t.err = e, o, fresh, false, false, 0, nil
 	admit := e.health.Do
 	if insist {
 		admit = e.health.Insist
@@ -53,6 +54,13 @@ func (t *Try) Limit() time.Duration { return t.trial.Limit() }
 
 // Trial says that the last try decides, or decided, whether the endpoint comes back.
 func (t *Try) Trial() bool { return t.wasTrial }
+
+// Uploads says that the request goes to the model server as its client sends it: how long it takes tells nothing of the endpoint. It gives the
+// trial that the try may be, to be told of the end.
+func (t *Try) Uploads() *health.Trial {
+	t.uploads = true
+	return t.trial
+}
 
 // Answered tells of the status of the final answer, whose body is still to come.
 func (t *Try) Answered(status int) {

@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A message that can no longer be one is refused before the rest of it comes, which may be never.
@@ -92,6 +94,20 @@ func TestShortBodiesThatTakeTheirTime(t *testing.T) {
 			s.says(ok)
 			s.sees(200, bodyIs("ok"))
 			s.fence()
+		}},
+		{"the client's time is not the model server's", "DESIGN 7", func(s *stage) {
+			s.send(begun())
+			s.getsHead()
+			s.getsPiece("hello")
+			s.pause(time.Second)
+			s.send("world")
+			s.getsPiece("world")
+			s.getsEnd()
+			s.says(ok)
+			s.sees(200)
+			s.fence() // and what was counted stands
+			name := strings.Trim(s.base, "/")
+			s.metric(fmt.Sprintf(`mlproxy_time_to_first_byte_seconds_bucket{pool=%q,route=%q,le="0.5"}`, name, name), "2")
 		}},
 		{"an early answer", "RFC 9112 9.3", func(s *stage) {
 			s.send(begun())
