@@ -365,7 +365,7 @@ func TestTrialOfASlowClient(t *testing.T) {
 		trial.Sent()
 		time.Sleep(openFor - 1)
 		is(t, s, "unfit half-open") // it waits for the answer, as long as any
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		is(t, s, "unfit open")
 		end(nil)
