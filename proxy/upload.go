@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mlproxy/health"
 	"mlproxy/upstream"
 )
 
@@ -22,7 +21,7 @@ type upload struct {
 	state    atomic.Int32 // running, ending, complete or failed by its client
 	cause    error        // valid once failed: what the client did
 	sent     time.Time    // valid once complete
-	trial    *health.Trial
+	tell     func()       // the try, that all was sent
 
 	mu       sync.Mutex
 	answered bool // the answer's head has come: its timeout counts no more
@@ -55,8 +54,7 @@ func (x *exchange) startUpload(c *upstream.Conn) error {
 	x.captureUpload()
 	c.Wire().ReadWithin(x.within(0))
 	x.markSent()
-	u.trial = x.task.Uploads()
-	u.trial.Sends()
+	u.tell = x.task.Uploads()
 	u.allow()
 	if err := u.first(); err != nil {
 		u.out.free()
@@ -85,7 +83,7 @@ func (u *upload) run() {
 	case err == nil:
 		u.sent = u.exchange.now()
 		u.state.Store(uploadComplete)
-		u.trial.Sent()
+		u.tell()
 		u.awaitAnswer()
 	case err == errClient:
 		u.state.Store(uploadFailed)

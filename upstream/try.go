@@ -55,11 +55,12 @@ func (t *Try) Limit() time.Duration { return t.trial.Limit() }
 // Trial says that the last try decides, or decided, whether the endpoint comes back.
 func (t *Try) Trial() bool { return t.wasTrial }
 
-// Uploads says that the request goes to the model server as its client sends it: how long it takes tells nothing of the endpoint. It gives the
-// trial that the try may be, to be told of the end.
-func (t *Try) Uploads() *health.Trial {
+// Uploads says that the request goes to the model server as its client sends it: how long it takes tells nothing of the endpoint. sent is
+// to be called when all of it was sent.
+func (t *Try) Uploads() (sent func()) {
 	t.uploads = true
-	return t.trial
+	t.trial.Sends()
+	return t.trial.Sent
 }
 
 // Answered tells of the status of the final answer, whose body is still to come.
