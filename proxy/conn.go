@@ -44,6 +44,7 @@ type conn struct {
 	up   *upstream.Conn // the exchange's connection to a model server, to be aborted when the client leaves
 	from *upstream.Conn // whose answer is being followed; see [exchange.follow]
 	gone bool           // the client left
+	tell chan struct{}  // closed when it does; nil while nobody asks
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -272,10 +273,26 @@ func (c *conn) lookBehind() {
 func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.tell != nil && !c.gone {
+		close(c.tell)
+	}
 	c.gone = true
 	if c.up != nil {
 		c.up.Abort()
 	}
+}
+
+// departure is closed when the client leaves.
+func (c *conn) departure() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tell == nil {
+		c.tell = make(chan struct{})
+		if c.gone {
+			close(c.tell)
+		}
+	}
+	return c.tell
 }
 
 // left says whether the client was seen to leave.

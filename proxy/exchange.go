@@ -68,7 +68,7 @@ type passage struct {
 	came    time.Duration    // when what passes now was read from the model server, since sent; only of a captured stream
 
 	// What is seen of it.
-	began, ready, sent, answered, last time.Time
+	began, ready, lined, sent, answered, last time.Time // lined: up for an endpoint, before anything was sent; zero where it did not have to
 	seen                               monitor.Observation
 	meter                              *monitor.Meter
 	endpoint                           *upstream.Endpoint // of the last try
@@ -76,7 +76,7 @@ type passage struct {
 
 var exchanges = sync.Pool{New: func() any {
 	x := new(exchange)
-	x.task.Carry = x.carry
+	x.task.Carry, x.task.Patience = x.carry, x.patience
 	return x
 }}
 

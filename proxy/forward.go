@@ -102,7 +102,15 @@ func (x *exchange) send(c *upstream.Conn) error {
 	return nil
 }
 
-// markSent notes when the request went to a model server first: the route's timeout counts from there.
+// patience is how long the exchange may stand in line for an endpoint, and what tells that its client left.
+func (x *exchange) patience() (atMost time.Duration, left <-chan struct{}) {
+	if x.lined.IsZero() && x.sent.IsZero() {
+		x.lined = x.now()
+	}
+	return x.answerWithin(), x.conn.departure()
+}
+
+// markSent notes when the request went to a model server first: the route's timeout counts from there, or from when it stood in line.
 func (x *exchange) markSent() {
 	if x.sent.IsZero() {
 		x.sent = x.now()
@@ -112,14 +120,26 @@ func (x *exchange) markSent() {
 
 // answerWithin is what is left of the route's timeout; a try on which an endpoint's return depends gets less.
 func (x *exchange) answerWithin() time.Duration {
-	d := x.route.Config.Timeout
-	if x.tries > 1 {
-		d = max(d-time.Since(x.sent), time.Nanosecond)
-	}
+	d := x.route.Config.Timeout - x.waited()
 	if limit := x.task.Limit(); limit > 0 {
 		d = min(d, limit)
 	}
-	return x.within(d)
+	return x.within(max(d, time.Nanosecond))
+}
+
+// waited is what of the route's timeout is over. Of an upload that is the time in line alone, for the rest counts from its end.
+func (x *exchange) waited() time.Duration {
+	since := x.lined
+	if since.IsZero() {
+		since = x.sent
+	}
+	switch {
+	case since.IsZero(), x.tries <= 1 && x.lined.IsZero():
+		return 0
+	case x.upload != nil:
+		return x.sent.Sub(since)
+	}
+	return time.Since(since)
 }
 
 // within is d, or what is left of max_duration when that is less.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"mlproxy/monitor"
 	"mlproxy/upstream"
@@ -42,9 +43,12 @@ func (x *exchange) mayRetryStatus() bool {
 func (x *exchange) permits(wrong string) bool {
 	rules := &x.route.Config.Retry
 	again := x.replays || wrong == "connect" && !x.seen.Sent // the body is at hand, or none of it is gone
-	return x.tries <= rules.Attempts && again && (x.task.Trial() || slices.Contains(rules.On, wrong)) &&
+	return x.tries <= rules.Attempts && again && x.inTime() && (x.task.Trial() || slices.Contains(rules.On, wrong)) &&
 		(wrong == "connect" || slices.Contains(rules.Methods, string(x.req.Method)))
 }
+
+// inTime says that another try would have any time to be answered in.
+func (x *exchange) inTime() bool { return x.answerWithin() > time.Nanosecond }
 
 func (x *exchange) spend() bool {
 	if x.route.Retries.Spend() {

@@ -54,7 +54,7 @@ func listen(t testing.TB) string {
 func busy(t testing.TB, e *upstream.Endpoint, n int) {
 	t.Helper()
 	for range n {
-		c, err := e.Acquire(&upstream.Options{ConnectTimeout: 10 * time.Second}, true)
+		c, err := e.Acquire(&upstream.Options{ConnectTimeout: 10 * time.Second}, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestForeignEndpointsAreRestricted(t *testing.T) {
 		}
 		pool := table.Pools()[0]
 		err = pool.Reach(context.Background())
-		c, tried := pool.Endpoints[0].Acquire(pool.Options, true)
+		c, tried := pool.Endpoints[0].Acquire(pool.Options, true, nil)
 		if tried == nil {
 			c.Release(false)
 		}

@@ -37,7 +37,7 @@ type carrier struct {
 }
 
 func (x *carrier) exchange() error {
-	c, err := x.e.Acquire(&x.o, false)
+	c, err := x.e.Acquire(&x.o, false, nil)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	x := carrying(b, typicalAnswer)
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := x.e.Acquire(&x.o, false)
+		c, err := x.e.Acquire(&x.o, false, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -116,7 +116,7 @@ func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 func (e *Endpoint) hangs(t *Try, outcome error) error {
 	enough := 1 // timeouts
 	switch {
-	case t.uploads:
+	case t.uploads, t.err == errLeft:
 		return outcome
 	case errors.Is(t.err, ErrAborted):
 		enough = 2 // of users: one may just be in a hurry
@@ -131,9 +131,9 @@ func (e *Endpoint) hangs(t *Try, outcome error) error {
 }
 
 // Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as
-// after [ErrStale]. Errors are [ErrFull] and [ErrConnect].
-func (e *Endpoint) Acquire(o *Options, fresh bool) (*Conn, error) {
-	if err := e.gate.enter(o, e.watch.Now()); err != nil { // one that is being made is load: a silent host must not look idle
+// after [ErrStale]. Errors are [ErrFull], [ErrConnect], and [ErrAborted] when patience, which may be nil, was lost with the client.
+func (e *Endpoint) Acquire(o *Options, fresh bool, patience Patience) (*Conn, error) {
+	if err := e.gate.enter(o, e.watch.Now(), patience); err != nil { // one that is being made is load: a silent host must not look idle
 		return nil, err
 	}
 	c, err := e.lend(o, fresh)

@@ -78,7 +78,7 @@ func endpoint(t testing.TB, url string) *Endpoint {
 
 func acquire(t testing.TB, e *Endpoint) *Conn {
 	t.Helper()
-	c, err := e.Acquire(&Options{ConnectTimeout: time.Minute}, false)
+	c, err := e.Acquire(&Options{ConnectTimeout: time.Minute}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,22 +266,22 @@ func TestMaxConnections(t *testing.T) {
 	o := &Options{MaxConnections: 2, ConnectTimeout: time.Minute}
 	var lent []*Conn
 	for range 2 {
-		c, err := e.Acquire(o, false)
+		c, err := e.Acquire(o, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lent = append(lent, c)
 	}
-	if _, err := e.Acquire(o, false); !errors.Is(err, ErrFull) || e.InFlight() != 2 {
+	if _, err := e.Acquire(o, false, nil); !errors.Is(err, ErrFull) || e.InFlight() != 2 {
 		t.Errorf("%v, %d in flight", err, e.InFlight())
 	}
 	exchange(t, lent[0], s.next())
-	c, err := e.Acquire(o, false)
+	c, err := e.Acquire(o, false, nil)
 	if err != nil || c != lent[0] {
 		t.Errorf("the kept one is not lent: %v", err)
 	}
 	c.Release(false)
-	if lent[0], err = e.Acquire(o, false); err != nil {
+	if lent[0], err = e.Acquire(o, false, nil); err != nil {
 		t.Errorf("a closed connection counts: %v", err)
 	}
 	for _, c := range lent {
@@ -292,7 +292,7 @@ func TestMaxConnections(t *testing.T) {
 // A connection that waits for use gives way to a fresh one.
 func TestFreshOneWhenTheKeptFillTheBound(t *testing.T) {
 	e, s, _ := used(t)
-	c, err := e.Acquire(&Options{MaxConnections: 1, ConnectTimeout: time.Minute}, true)
+	c, err := e.Acquire(&Options{MaxConnections: 1, ConnectTimeout: time.Minute}, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func refused(t testing.TB) string {
 func TestConnectFails(t *testing.T) {
 	e := endpoint(t, refused(t))
 	for range 2 {
-		_, err := e.Acquire(&Options{ConnectTimeout: time.Minute, MaxConnections: 1}, false)
+		_, err := e.Acquire(&Options{ConnectTimeout: time.Minute, MaxConnections: 1}, false, nil)
 		if !errors.Is(err, ErrConnect) || e.InFlight() != 0 || e.open != 0 {
 			t.Errorf("%v, %d in flight, %d open", err, e.InFlight(), e.open)
 		}
@@ -640,7 +640,7 @@ func ask(e *Endpoint, name string, times int) error {
 	var h Head
 	var b Body
 	for range times {
-		c, err := e.Acquire(&Options{}, false)
+		c, err := e.Acquire(&Options{}, false, nil)
 		if err != nil {
 			return err
 		}

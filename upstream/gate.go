@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,13 @@ type Queue struct {
 	Timeout time.Duration
 }
 
+// Patience says for how long an exchange may stand in line, whatever the queue allows, and what is closed when its client leaves. Only
+// those are asked that have to.
+type Patience func() (atMost time.Duration, left <-chan struct{})
+
+// errLeft is [ErrAborted], of one who was never let in: it says nothing of the endpoint.
+var errLeft = fmt.Errorf("%w while it stood in line", ErrAborted)
+
 // gate lets exchanges in to an endpoint, in turn, as long as it has fewer than max_in_flight.
 type gate struct {
 	load
@@ -24,8 +32,9 @@ type gate struct {
 	limit   int             // max_in_flight as last heard of
 }
 
-// enter counts an exchange in, or is [ErrFull] when there is no room and none came in time. Without a limit it takes no lock.
-func (g *gate) enter(o *Options, now int64) error {
+// enter counts an exchange in, or is [ErrFull] when there is no room and none came in time, or errLeft. Without a limit it takes no
+// lock. Without patience an exchange waits for as long as the queue allows.
+func (g *gate) enter(o *Options, now int64, patience Patience) error {
 	if o.MaxInFlight <= 0 {
 		g.begin(now)
 		return nil
@@ -34,13 +43,20 @@ func (g *gate) enter(o *Options, now int64) error {
 	if turn == nil {
 		return err
 	}
-	timer := time.NewTimer(o.Queue.Timeout)
+	atMost, left := o.Queue.Timeout, (<-chan struct{})(nil)
+	if patience != nil {
+		atMost, left = patience()
+		atMost = min(atMost, o.Queue.Timeout)
+	}
+	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-turn:
 		return nil
+	case <-left:
+		return g.giveUp(turn, errLeft)
 	case <-timer.C:
-		return g.giveUp(turn)
+		return g.giveUp(turn, ErrFull)
 	}
 }
 
@@ -64,8 +80,8 @@ func (g *gate) admit(o *Options, now int64) (turn chan struct{}, err error) {
 	return nil, err
 }
 
-// giveUp leaves the line, unless the turn has come meanwhile.
-func (g *gate) giveUp(turn chan struct{}) error {
+// giveUp leaves the line for the reason why, unless the turn has come meanwhile.
+func (g *gate) giveUp(turn chan struct{}, why error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i := slices.Index(g.line, turn)
@@ -74,7 +90,7 @@ func (g *gate) giveUp(turn chan struct{}) error {
 	}
 	g.line = slices.Delete(g.line, i, i+1)
 	g.waiting.Add(-1)
-	return ErrFull
+	return why
 }
 
 // leave counts an exchange out, by load.end or load.forsake; its place goes to the first in line.

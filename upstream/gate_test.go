@@ -22,7 +22,7 @@ func TestGateBounds(t *testing.T) {
 			o := limited(inFlight, line)
 			for range come {
 				go func() {
-					err := g.enter(o, 1)
+					err := g.enter(o, 1, nil)
 					mu.Lock()
 					defer mu.Unlock()
 					if err == nil {
@@ -57,12 +57,12 @@ func TestGateTakesTurns(t *testing.T) {
 		var g gate
 		o := limited(1, 3)
 		order := make(chan int, 3)
-		if err := g.enter(o, 1); err != nil {
+		if err := g.enter(o, 1, nil); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3 {
 			go func() {
-				if g.enter(o, 1) == nil {
+				if g.enter(o, 1, nil) == nil {
 					order <- i
 				}
 			}()
@@ -81,6 +81,43 @@ func TestGateTakesTurns(t *testing.T) {
 	})
 }
 
+// Who may wait no longer, or has left, gives up its place in the line to those behind it.
+func TestGatePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		o := &Options{MaxInFlight: 1, Queue: Queue{Size: 3, Timeout: time.Minute}}
+		if err := g.enter(o, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		left := make(chan struct{})
+		outcomes := map[string]chan error{}
+		come := func(name string, p Patience) {
+			outcome := make(chan error, 1)
+			outcomes[name] = outcome
+			go func() { outcome <- g.enter(o, 1, p) }()
+			synctest.Wait()
+		}
+		come("leaves", func() (time.Duration, <-chan struct{}) { return time.Hour, left })
+		come("in a hurry", func() (time.Duration, <-chan struct{}) { return time.Second, nil })
+		come("patient", nil)
+		close(left)
+		if err := <-outcomes["leaves"]; !errors.Is(err, ErrAborted) || err != errLeft {
+			t.Errorf("whose client left: %v", err)
+		}
+		began := time.Now()
+		if err := <-outcomes["in a hurry"]; err != ErrFull || time.Since(began) != time.Second {
+			t.Errorf("who had a second: %v after %v", err, time.Since(began))
+		}
+		g.leave(2, (*load).end)
+		if err := <-outcomes["patient"]; err != nil {
+			t.Errorf("who came last, when the others had gone: %v", err)
+		}
+		if g.waiting.Load() != 0 || g.inFlight.Load() != 1 {
+			t.Errorf("%d wait, %d in flight", g.waiting.Load(), g.inFlight.Load())
+		}
+	})
+}
+
 func TestGateUnderContention(t *testing.T) {
 	var g gate
 	o := &Options{MaxInFlight: 4, Queue: Queue{Size: 64, Timeout: time.Minute}}
@@ -88,7 +125,7 @@ func TestGateUnderContention(t *testing.T) {
 	for range 32 {
 		all.Go(func() {
 			for range 500 {
-				if err := g.enter(o, 1); err != nil {
+				if err := g.enter(o, 1, nil); err != nil {
 					t.Error(err)
 					return
 				}

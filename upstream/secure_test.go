@@ -278,7 +278,7 @@ func secureEndpoint(t testing.TB, version uint16) (*Endpoint, *Options, func() *
 func lent(t testing.TB, e *Endpoint, o *Options, next func() *tls.Conn) (*Conn, *tls.Conn) {
 	t.Helper()
 	got := later(func() *Conn {
-		c, err := e.Acquire(o, false)
+		c, err := e.Acquire(o, false, nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -296,7 +296,7 @@ func TestSecureConnectionsAreUsedAgain(t *testing.T) {
 		for range 3 {
 			exchange(t, c, peer)
 			var err error
-			if c, err = e.Acquire(o, false); err != nil || !c.reused {
+			if c, err = e.Acquire(o, false, nil); err != nil || !c.reused {
 				t.Fatalf("%x: reused %t, %v", version, c.reused, err)
 			}
 		}
@@ -415,7 +415,7 @@ func TestHandshakesThatNeverEnd(t *testing.T) {
 func TestNoTrustNoConnection(t *testing.T) {
 	s := serve(t)
 	e := endpoint(t, strings.Replace(s.url, "http:", "https:", 1))
-	if _, err := e.Acquire(&Options{ConnectTimeout: time.Minute}, false); !errors.Is(err, ErrConnect) {
+	if _, err := e.Acquire(&Options{ConnectTimeout: time.Minute}, false, nil); !errors.Is(err, ErrConnect) {
 		t.Error(err)
 	}
 }
@@ -434,7 +434,7 @@ func TestRefusedAfterTheHandshake(t *testing.T) {
 		_, _ = io.Copy(io.Discard, peer.NetConn())
 		_ = peer.Close()
 	}()
-	c, err := e.Acquire(&Options{ConnectTimeout: time.Minute, TLS: &believing{}}, false)
+	c, err := e.Acquire(&Options{ConnectTimeout: time.Minute, TLS: &believing{}}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ var ErrOpen = health.ErrOpen
 type Try struct {
 	// Carry carries the exchange over c, to the last byte of the answer. again says that c may carry another one.
 	Carry func(c *Conn) (again bool, err error)
+	// Patience is the exchange's, should it have to stand in line.
+	Patience Patience
 	// Path is the request's, without its query.
 	Path []byte
 
@@ -106,7 +108,7 @@ func blames(err error) bool {
 }
 
 func (t *Try) borrowed() error {
-	c, err := t.endpoint.Acquire(t.options, t.fresh)
+	c, err := t.endpoint.Acquire(t.options, t.fresh, t.Patience)
 	if err != nil {
 		return err
 	}
