@@ -68,7 +68,8 @@ type passage struct {
 	came    time.Duration    // when what passes now was read from the model server, since sent; only of a captured stream
 
 	// What is seen of it.
-	began, ready, lined, sent, answered, last time.Time // lined: up for an endpoint, before anything was sent; zero where it did not have to
+	began, ready, sent, answered, last time.Time
+	lined                              time.Time // for an endpoint that was full, before anything was sent; zero if it never stood in line
 	seen                               monitor.Observation
 	meter                              *monitor.Meter
 	endpoint                           *upstream.Endpoint // of the last try

@@ -55,6 +55,8 @@ func (x *exchange) detail(err error) string {
 		return "the model servers of the pool " + pool + " have max_connections or max_in_flight"
 	case errors.Is(err, upstream.ErrOpen):
 		return "the breakers of the pool " + pool + " are open: its model servers failed, and are tried again soon"
+	case errors.Is(err, upstream.ErrTimeout) && x.task.Hurried():
+		return "no endpoint of the pool " + pool + " is fit, and the one that was tried for want of another has been silent for long"
 	case errors.Is(err, upstream.ErrTimeout):
 		return "the pool " + pool + " did not answer within the route's timeout"
 	case errors.Is(err, upstream.ErrInvalid):

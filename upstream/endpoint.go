@@ -116,7 +116,7 @@ func (e *Endpoint) Load() float64 { return e.gate.aged(e.watch.Now()) }
 func (e *Endpoint) hangs(t *Try, outcome error) error {
 	enough := 1 // timeouts
 	switch {
-	case t.uploads, t.err == errLeft:
+	case t.uploads:
 		return outcome
 	case errors.Is(t.err, ErrAborted):
 		enough = 2 // of users: one may just be in a hurry

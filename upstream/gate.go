@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,9 +19,6 @@ type Queue struct {
 // those are asked that have to.
 type Patience func() (atMost time.Duration, left <-chan struct{})
 
-// errLeft is [ErrAborted], of one who was never let in: it says nothing of the endpoint.
-var errLeft = fmt.Errorf("%w while it stood in line", ErrAborted)
-
 // gate lets exchanges in to an endpoint, in turn, as long as it has fewer than max_in_flight.
 type gate struct {
 	load
@@ -32,8 +28,8 @@ type gate struct {
 	limit   int             // max_in_flight as last heard of
 }
 
-// enter counts an exchange in, or is [ErrFull] when there is no room and none came in time, or errLeft. Without a limit it takes no
-// lock. Without patience an exchange waits for as long as the queue allows.
+// enter counts an exchange in, or is [ErrFull] when there is no room and none came in time, or [ErrAborted].
+// Without a limit it takes no lock. Without patience an exchange waits for as long as the queue allows.
 func (g *gate) enter(o *Options, now int64, patience Patience) error {
 	if o.MaxInFlight <= 0 {
 		g.begin(now)
@@ -54,7 +50,7 @@ func (g *gate) enter(o *Options, now int64, patience Patience) error {
 	case <-turn:
 		return nil
 	case <-left:
-		return g.giveUp(turn, errLeft)
+		return g.giveUp(turn, ErrAborted)
 	case <-timer.C:
 		return g.giveUp(turn, ErrFull)
 	}

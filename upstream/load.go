@@ -69,9 +69,24 @@ const (
 // that began then and was given up now; enough were; and no stream comes from it.
 func (l *load) hangs(now, began int64, usual time.Duration, enough int64) (silence time.Duration, yes bool) {
 	silence = time.Duration(now - max(l.heard.Load(), began))
-	given := l.ghosts(now) >= enough && l.spared.Load() == 0
-	return silence, given && usual > 0 && silence > max(hangsAfter, hangsTimes*usual)
+	return silence, l.ghosts(now) >= enough && l.silentFor(silence, usual)
 }
+
+// silentFor says that so long a silence, while something is awaited, is far longer than answers take, and that no stream comes either.
+func (l *load) silentFor(silence, usual time.Duration) bool {
+	return usual > 0 && silence > max(hangsAfter, hangsTimes*usual) && l.spared.Load() == 0
+}
+
+// hurry is how long one more may wait for an answer of an endpoint that is known to be unfit and has been silent while others wait: so many
+// times what its answers took, and no less than hurryFor; 0 = it is not silent, and there is no such limit.
+func (l *load) hurry(now int64, usual time.Duration) time.Duration {
+	if !l.silentFor(time.Duration(now-l.heard.Load()), usual) {
+		return 0
+	}
+	return max(hurryFor, hangsTimes*usual)
+}
+
+const hurryFor = 400 * time.Millisecond
 
 func (l *load) heardFrom(now int64) {
 	l.heard.Store(now)

@@ -26,6 +26,8 @@ type Try struct {
 	conn     *Conn // to be given back
 	options  *Options
 	fresh    bool
+	insists  bool
+	hurried  bool  // it had less time, for its endpoint is silent
 	began    int64 // watch time
 	trial    *health.Trial
 	wasTrial bool
@@ -40,7 +42,7 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	if t.run == nil {
 		t.run = t.witnessed
 	}
-	t.endpoint, t.options, t.fresh, t.wasTrial, t.uploads, t.status, t.err = e, o, fresh, false, false, 0, nil
+	t.endpoint, t.options, t.fresh, t.insists, t.hurried, t.wasTrial, t.uploads, t.status, t.err = e, o, fresh, insist, false, false, false, 0, nil
 	admit := e.health.Do
 	if insist {
 		admit = e.health.Insist
@@ -51,8 +53,22 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	return t.err
 }
 
-// Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back; 0 = it does not.
-func (t *Try) Limit() time.Duration { return t.trial.Limit() }
+// Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back, or insists on one that is
+// silent; 0 = it does neither.
+func (t *Try) Limit() time.Duration {
+	limit := t.trial.Limit()
+	if !t.insists {
+		return limit
+	}
+	hurry := t.endpoint.gate.hurry(t.endpoint.watch.Now(), t.endpoint.latency.usual())
+	if hurry > 0 && (limit == 0 || hurry < limit) {
+		limit, t.hurried = hurry, true
+	}
+	return limit
+}
+
+// Hurried says that the last try had less time than others, for its endpoint is unfit and silent.
+func (t *Try) Hurried() bool { return t.hurried }
 
 // Trial says that the last try decides, or decided, whether the endpoint comes back.
 func (t *Try) Trial() bool { return t.wasTrial }

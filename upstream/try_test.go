@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"mlproxy/health"
 )
 
 // What a try tells the endpoint's health: a breaker that one failure opens shows it.
@@ -47,4 +49,117 @@ func TestTryTellsHealth(t *testing.T) {
 	f("timeout", 0, ErrTimeout, true)
 	f("invalid", 0, ErrInvalid, true)
 	f("failure given up for another try", 503, errors.New("tried elsewhere"), true)
+}
+
+// silent is an endpoint whose answers took 3 ms, and whose breaker five failures in a row open, or one silence. Its clock stands.
+func silent(t *testing.T) (*Endpoint, *Options) {
+	t.Helper()
+	e := endpoint(t, serve(t).url)
+	o := &Options{ConnectTimeout: 5 * time.Second, Breaker: Breaker{ConsecutiveFailures: 5, OpenFor: time.Hour, FailureStatus: []int{503}, Knock: &Knock{}}}
+	e.Health().Configure(o.Breaker, nil)
+	prober := health.NewProber(func(health.Transition) {}) // that does not run: it is there to be asked for
+	prober.Add(e.Health())
+	t.Cleanup(func() { prober.Remove(e.Health()) })
+	e.Observe(3 * time.Millisecond)
+	return e, o
+}
+
+// waits is a try that ends with err after a time in which nothing came.
+func waits(e *Endpoint, o *Options, d time.Duration, err error, also ...func(*Try, *Conn)) {
+	try := &Try{Path: []byte("/x")}
+	try.Carry = func(c *Conn) (bool, error) {
+		for _, f := range also {
+			f(try, c)
+		}
+		e.watch.now.Add(int64(d))
+		if err != nil {
+			c.wire.Cut()
+		}
+		return false, err
+	}
+	_ = try.Do(e, o, false, false)
+}
+
+// Tries that are given up after a silence take the endpoint out at once, if they show that it hangs; see [health.Silence].
+func TestSilenceOpensTheBreaker(t *testing.T) {
+	const long, short = 2 * time.Second, 700 * time.Millisecond
+	f := func(what string, want bool, tries func(e *Endpoint, o *Options)) {
+		t.Helper()
+		e, o := silent(t)
+		tries(e, o)
+		if open := e.Health().Condition().Breaker == "open"; open != want {
+			t.Errorf("%s: the breaker is open: %v", what, open)
+		}
+	}
+	times := func(n int, d time.Duration, err error, also ...func(*Try, *Conn)) func(*Endpoint, *Options) {
+		return func(e *Endpoint, o *Options) {
+			for range n {
+				waits(e, o, d, err, also...)
+			}
+		}
+	}
+	f("one timeout", true, times(1, long, ErrTimeout))
+	f("one that was short", false, times(1, short, ErrTimeout))
+	f("a user who leaves", false, times(1, long, ErrAborted))
+	f("two", true, times(2, long, ErrAborted))
+	f("four, in a hurry", false, times(4, short, ErrAborted))
+	f("resets", false, times(4, long, ErrReset))
+	f("our own limit", false, times(4, long, ErrFull))
+	f("uploads", false, times(4, long, ErrTimeout, func(try *Try, _ *Conn) { try.Uploads() }))
+	f("a stream comes", false, times(4, long, ErrTimeout, func(_ *Try, c *Conn) { c.Streams() }))
+	f("one whose answer had begun", false, times(1, long, ErrTimeout, func(_ *Try, c *Conn) { c.spoken = true }))
+	f("who stood in line", false, func(e *Endpoint, o *Options) {
+		limited := *o
+		limited.MaxInFlight, limited.Queue = 1, Queue{Size: 4, Timeout: time.Minute}
+		gone := make(chan struct{})
+		close(gone)
+		waits(e, &limited, 0, nil, func(*Try, *Conn) { // its place is taken until the others have left
+			for range 4 {
+				left := &Try{Patience: func() (time.Duration, <-chan struct{}) { e.watch.now.Add(int64(long)); return time.Hour, gone }}
+				if err := left.Do(e, &limited, false, false); !errors.Is(err, ErrAborted) {
+					t.Error(err)
+				}
+			}
+		})
+	})
+}
+
+// A try that insists on an endpoint which has been silent waits for less; all others wait for as long as the route says.
+func TestInsistingOnTheSilent(t *testing.T) {
+	f := func(what string, want time.Duration, insist bool, before func(e *Endpoint, o *Options)) {
+		t.Helper()
+		e, o := silent(t)
+		before(e, o)
+		try, got := &Try{}, time.Duration(0)
+		try.Carry = func(*Conn) (bool, error) {
+			got = try.Limit()
+			return false, ErrTimeout
+		}
+		_ = try.Do(e, o, false, insist)
+		if got != want || try.Hurried() != (want > 0) {
+			t.Errorf("%s: it has %v, hurried %v", what, got, try.Hurried())
+		}
+	}
+	never := func(*Endpoint, *Options) {}
+	gaveUp := func(e *Endpoint, o *Options) { waits(e, o, 2*time.Second, ErrTimeout) }
+	f("one that was heard of", 0, true, never)
+	f("silent", 400*time.Millisecond, true, gaveUp)
+	f("silent, slow as ever", 2*time.Second, true, func(e *Endpoint, o *Options) {
+		e.Observe(200 * time.Millisecond)
+		waits(e, o, 4*time.Second, ErrTimeout)
+	})
+	f("slow, and not silent for long", 0, true, func(e *Endpoint, o *Options) {
+		e.Observe(200 * time.Millisecond)
+		waits(e, o, time.Second, ErrTimeout)
+	})
+	f("others still wait", 400*time.Millisecond, true, func(e *Endpoint, _ *Options) {
+		e.gate.begin(0)
+		e.watch.now.Add(int64(time.Second))
+	})
+	f("silent, and not insisted on", 0, false, func(e *Endpoint, _ *Options) {
+		e.gate.begin(0)
+		e.watch.now.Add(int64(time.Second))
+	})
+	f("nobody waited", 0, true, func(e *Endpoint, _ *Options) { e.watch.now.Add(int64(time.Hour)) })
+	f("it answered since", 0, true, func(e *Endpoint, o *Options) { gaveUp(e, o); e.gate.heardFrom(e.watch.Now()) })
 }

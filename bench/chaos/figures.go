@@ -36,6 +36,7 @@ type figures struct {
 	While  int           `json:"requests_while_broken"`
 	Slow   int           `json:"over_1s"`   // of these
 	P99    time.Duration `json:"p99_ns"`    // of these
+	Late   time.Duration `json:"late_ns"`   // p99 of these, after the grace
 	Others time.Duration `json:"others_ns"` // p99 of these, of the pool stable
 	Calm   time.Duration `json:"calm_ns"`   // p99 of the requests before
 	Outage time.Duration `json:"outage_ns"` // from the break to the mending
@@ -82,7 +83,7 @@ func newResult(x *experiment, samples []sample) *result {
 
 // count fills the figures of requests.
 func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
-	var calm, tooks, others []time.Duration
+	var calm, tooks, late, others []time.Duration
 	for i := range samples {
 		s := &samples[i]
 		f.Requests++
@@ -97,6 +98,9 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 			calm = append(calm, s.took)
 		case s.at.Before(mended):
 			tooks = append(tooks, s.took)
+			if !s.at.Before(grace) {
+				late = append(late, s.took)
+			}
 			if s.pool == "stable" {
 				others = append(others, s.took)
 			}
@@ -107,7 +111,7 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 		}
 	}
 	f.Outage = mended.Sub(broke)
-	f.While, f.P99, f.Others, f.Calm = len(tooks), p99(tooks), p99(others), p99(calm)
+	f.While, f.P99, f.Late, f.Others, f.Calm = len(tooks), p99(tooks), p99(late), p99(others), p99(calm)
 }
 
 func (f *figures) countFailed(s *sample, broke, grace, mended time.Time) {

@@ -39,7 +39,7 @@ func TestCount(t *testing.T) {
 	got.count(samples, broke, broke.Add(4*time.Second), broke.Add(5*time.Second))
 	want := figures{
 		Requests: 10, Failed: 6, Before: 1, Grace: 4, FailedGrace: 3, After: 2, Unanswered: 1,
-		While: 4, Slow: 1, P99: 1001 * ms, Calm: 8 * time.Second, Outage: 5 * time.Second, Unwell: 700 * ms,
+		While: 4, Slow: 1, P99: 1001 * ms, Late: ms, Calm: 8 * time.Second, Outage: 5 * time.Second, Unwell: 700 * ms,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -145,6 +145,7 @@ func TestPromises(t *testing.T) {
 	f(slowShare(0.05), figures{Slow: 5, While: 100}, figures{Slow: 6, While: 100})
 	f(answered(), figures{Failed: 9}, figures{Unanswered: 1})
 	f(fastWhileDown(ms), figures{P99: ms}, figures{P99: ms + 1})
+	f(fastLater(ms), figures{Late: ms, P99: 2 * ms}, figures{Late: ms + 1})
 	f(backWithin(ms), figures{IsBack: true, Back: ms}, figures{IsBack: true, Back: ms + 1})
 	f(backWithin(ms), figures{IsBack: true}, figures{})
 	f(servingWithin(ms), figures{IsBack: true, Unwell: ms}, figures{IsBack: true, Unwell: ms + 1})

@@ -49,6 +49,11 @@ func fastWhileDown(most time.Duration) promise {
 	return promise{"p99 " + most.String(), func(f *result) bool { return f.P99 <= most }}
 }
 
+// fastLater is of the requests after the first seconds.
+func fastLater(most time.Duration) promise {
+	return promise{"later p99 " + most.String(), func(f *result) bool { return f.Late <= most }}
+}
+
 func backWithin(most time.Duration) promise {
 	return promise{"back in " + most.String(), func(f *result) bool { return f.IsBack && f.Back <= most }}
 }

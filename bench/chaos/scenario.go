@@ -72,6 +72,10 @@ func faults() []scenario {
 			promises: []promise{answered(), fastWhileDown(500 * time.Millisecond), servingWithin(1500 * time.Millisecond)},
 		},
 		{
+			name: "all-frozen", what: "all four are frozen by SIGSTOP, and continued", victims: everyone, cause: lasting(12*s, 4*s, freeze, thaw),
+			promises: []promise{answered(), fastLater(500 * time.Millisecond), servingWithin(1500 * time.Millisecond)},
+		},
+		{
 			name: "flapping", what: "one is killed with -9 and started anew, a second each", victims: one, cause: flapping(12*s, 4*s),
 			promises: []promise{failedShare(0.005)},
 		},

@@ -22,6 +22,7 @@ type chaos struct {
 	While       int           `json:"requests_while_broken"`
 	Slow        int           `json:"over_1s"`
 	P99         time.Duration `json:"p99_ns"`
+	Late        time.Duration `json:"late_ns"`
 	IsBack      bool          `json:"is_back"`
 	Unwell      time.Duration `json:"unwell_ns"`
 	Ending      string        `json:"ending"`
@@ -54,6 +55,9 @@ func TestChaos(t *testing.T) {
 	f("slow", func(c *chaos) bool { return c.Failed == 0 && c.Slow*10 <= c.While })
 	f("all-down", func(c *chaos) bool {
 		return c.Unanswered == 0 && c.P99 <= 2*time.Second && c.Unwell <= 4*time.Second && c.IsBack
+	})
+	f("all-frozen", func(c *chaos) bool { // the route's timeout is 1.5 s
+		return c.Unanswered == 0 && c.Late <= 1200*time.Millisecond && c.Unwell <= 4*time.Second && c.IsBack
 	})
 	f("canary", func(c *chaos) bool { return c.Failed*25 <= c.Requests })
 	f("stop", func(c *chaos) bool {
