@@ -36,18 +36,25 @@ func (x *exchange) read() bool {
 }
 
 func (x *exchange) readPrefix() error {
-	routing := x.found.NeedsModel || x.route.NeedsBody()
-	want, hoped := 0, 0
-	if x.req.Length <= bufferAtMost {
-		hoped = int(x.req.Length)
-	}
-	if routing {
-		want = max(x.limits.maxRoutingBody, hoped)
-	}
+	want, hoped := x.wanted()
 	if x.req.Framing == upstream.Chunked {
 		return x.readChunks(want)
 	}
 	return x.readLength(int(min(x.req.Length, int64(want))), hoped)
+}
+
+// wanted is how many bytes of the body are waited for, and how many are waited for briefly.
+func (x *exchange) wanted() (want, hoped int) {
+	if x.req.Length <= bufferAtMost {
+		hoped = int(x.req.Length)
+	}
+	switch {
+	case x.found.NeedsModel, x.route.NeedsBody():
+		want = max(x.limits.maxRoutingBody, hoped)
+	case x.route.Config.Feedback && x.req.Length <= searchMost:
+		want = hoped // else what is searched for would be known of fast clients alone
+	}
+	return want, hoped
 }
 
 // readLength takes the first want bytes of a body of known length, as many as are hoped for if they come soon, and whatever came with them.
