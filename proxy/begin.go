@@ -22,7 +22,7 @@ func (x *exchange) begin() bool {
 	x.trusted = x.limits.trusts(c.client)
 	x.id.take(x)
 	switch {
-	case err == upstream.ErrTimeout && x.server.draining.Load():
+	case err == upstream.ErrTimeout && c.hurried.Load():
 		return x.refuse(monitor.Draining, "mlproxy is stopping, and the head has not come")
 	case err == upstream.ErrTimeout:
 		return x.refuse(monitor.RequestTimeout, "the head did not come within limits.read_header_timeout")

@@ -29,6 +29,7 @@ type conn struct {
 	busy    atomic.Int64 // watch time since which an exchange runs; 0 while none does
 	used    atomic.Bool  // it has carried an exchange
 	tunnel  atomic.Bool  // it has become one side of a tunnel
+	hurried atomic.Bool  // the head that was coming was cut off; see [conn.hurry]
 	resting int64        // what waiting was set to; 0 while it does not wait
 	looked  int64        // the wait in which it was looked whether the client is there; the watch's alone
 	heard   atomic.Int64 // pieces of answers that were followed
@@ -201,6 +202,7 @@ func (c *conn) hurry(looks int) {
 		return
 	}
 	if c.slow++; c.slow == looks {
+		c.hurried.Store(true)
 		c.wire.CutRead()
 	}
 }

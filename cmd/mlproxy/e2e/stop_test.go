@@ -118,7 +118,7 @@ func refused(address string) error {
 // In shutdown.delay mlproxy says that it is not ready, and serves; a second signal ends it at once, exchanges or not.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	g := newGate(t)
-	r := start(t, simply(g.URL)+"shutdown: {delay: 1h}\n")
+	r := start(t, simply(g.URL)+"shutdown: {delay: 1h}\nlimits: {read_header_timeout: 300ms}\n")
 	ready := func() int { status, _ := r.call(http.MethodGet, "/-/ready", ""); return status }
 	must(t, equal("ready", ready(), http.StatusOK))
 	cut := make(chan string, 1)
@@ -132,6 +132,16 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	_ = answer.Body.Close()
 	must(t, equal("an answer in the delay", answer.StatusCode, http.StatusNotFound))
 	must(t, equal("the pool of it", answer.Header.Get("X-MLProxy-Pool"), "a"))
+	slow, err := r.dial()
+	must(t, err)
+	defer slow.Close()
+	_, err = io.WriteString(slow, "GET /slow HTTP/1.1\r\nHo")
+	must(t, err)
+	told, err := io.ReadAll(slow.in)
+	must(t, err)
+	if !strings.HasPrefix(string(told), "HTTP/1.1 408") {
+		t.Errorf("a slow head in the delay is told %q", told)
+	}
 
 	r.signal(syscall.SIGTERM)
 	r.exit(1)
