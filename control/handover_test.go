@@ -89,6 +89,12 @@ func TestHandover(t *testing.T) {
 	if !d.Answers(t.Context()) {
 		t.Error("a loop that holds still is taken for dead")
 	}
+	if err := d.reloadFile(d.config(iris, `later: {match: {path: /later}, split: {stable: 1}}`), nil); !errors.Is(err, ErrHandover) {
+		t.Errorf("a reload during the handover: %v", err)
+	}
+	if _, known := d.Status().Routes["later"]; known {
+		t.Error("the reload came into force, which the successor may not have seen")
+	}
 	successor, err := d.another(duplicate(t, passed))
 	if err != nil {
 		t.Fatalf("the successor begins with %v", err)
@@ -101,7 +107,10 @@ func TestHandover(t *testing.T) {
 		t.Errorf("the lock is gone with the successor, though its first holder lives: %v", err)
 	}
 	release()
-	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 3}), nil, "iris", "3 operator canary: 3, stable: 1")
+	d.expect("split", d.split("iris", config.Weights{"stable": 1, "canary": 3}), nil, "iris", "4 operator canary: 3, stable: 1")
+	if _, known := d.Status().Routes["later"]; !known {
+		t.Error("what the file said during a handover that came to nothing is forgotten")
+	}
 }
 
 // A successor that fails may have written before it did. What it wrote is not what is in force.

@@ -112,7 +112,7 @@ func (l *Loop) Run(ctx context.Context, updates <-chan source.Update) error {
 		case f := <-l.found:
 			l.find(f)
 		case over := <-l.holds:
-			l.hold(ctx, over)
+			l.hold(ctx, over, updates)
 		case <-alarm.C:
 			l.wake(ctx, time.Now())
 		}

@@ -219,6 +219,8 @@ func TestWhileANewProcessComesUp(t *testing.T) {
 	if !strings.Contains(text, `"draining"`) {
 		t.Errorf("its reason: %s", text)
 	}
+	status, text = r.call(http.MethodPost, "/-/reload", "")
+	must(t, equal("a reload meanwhile: "+text, status, http.StatusServiceUnavailable))
 	status, _ = r.call(http.MethodGet, "/-/ready", "")
 	must(t, equal("ready meanwhile", status, http.StatusOK))
 	must(t, equal("an answer meanwhile", r.read("/v2/health/live")[:3], "200"))
