@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,9 +35,21 @@ type File struct {
 	beside  []string     // files that the config was read from as well, when it was last right
 	log     *slog.Logger // Watch's
 	reloads chan asked
-	stopped chan struct{}     // closed when Watch has ended
-	seen    [sha256.Size]byte // what was last emitted; touched by Read before Watch, then by Watch alone
+	stopped chan struct{} // closed when Watch has ended
+	seen    reading       // what was last emitted; touched by Read before Watch, then by Watch alone
 	now     watched
+}
+
+// reading tells one reading from another: by what stands in the files, and by what is wrong.
+type reading struct {
+	contents [sha256.Size]byte
+	fault    string // "" = nothing
+}
+
+// isNews says whether a reading after r is one. What others break that the config only names, such as certificates, is told by those who use
+// it, and is no fault of a config that was right; what they mend is news, for the config may come into force now.
+func (r reading) isNews(next reading) bool {
+	return next.contents != r.contents || next.fault != r.fault && r.fault != ""
 }
 
 // watched is what stands behind the path now.
@@ -54,8 +65,8 @@ func NewFile(path string) *File {
 
 // Read is the first update, made without watching. It must not be called while Watch runs.
 func (f *File) Read() Update {
-	u, sum := f.read("start")
-	f.seen = sum
+	u, now := f.read("start")
+	f.seen = now
 	return u
 }
 
@@ -169,25 +180,23 @@ func (f *File) follow(w ears) {
 }
 
 func (f *File) emitChange(emit func(Update)) {
-	u, sum := f.read("file changed")
-	if sum == f.seen {
-		return
+	u, now := f.read("file changed")
+	if f.seen.isNews(now) {
+		f.seen = now
+		emit(u)
 	}
-	f.seen = sum
-	emit(u)
 }
 
 func (f *File) emitReload(emit func(Update), a asked) {
-	u, sum := f.read(a.reason)
-	f.seen = sum
+	u, now := f.read(a.reason)
+	f.seen = now
 	u.Author, u.Outcome = a.author, a.outcome
 	emit(u)
 }
 
-// read reads and checks the file. The sum tells readings apart by content and by what is wrong: a file that was refused for
-// want of another one is an update once that is there.
-func (f *File) read(reason string) (Update, [sha256.Size]byte) {
-	u := Update{Origin: "file", Reason: reason}
+// read reads and checks the file.
+func (f *File) read(reason string) (u Update, now reading) {
+	u = Update{Origin: "file", Reason: reason}
 	src := f.contents()
 	u.Config, u.Err = config.Load(f.path)
 	if u.Err == nil && !slices.Equal(f.beside, u.Config.Files()) {
@@ -195,10 +204,11 @@ func (f *File) read(reason string) (Update, [sha256.Size]byte) {
 		src = f.contents() // before they are read: what changes meanwhile is seen again
 		u.Config, u.Err = config.Load(f.path)
 	}
+	now.contents = sha256.Sum256(src)
 	if u.Err != nil {
-		src = fmt.Append(src, "\x00", u.Err)
+		now.fault = u.Err.Error()
 	}
-	return u, sha256.Sum256(src)
+	return u, now
 }
 
 // contents tells what stands in the file and in those beside it. What keeps one from being read, Load says.

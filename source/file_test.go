@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"mlproxy/modeltest"
 )
 
 // text is a config whose only pool is at the given port.
@@ -150,6 +152,28 @@ func TestFilesBesideAreFollowed(t *testing.T) {
 		write(b.T, keys, "team-a: {sha256: "+sum+"}\n")
 		b.events <- fsnotify.Event{Name: keys, Op: fsnotify.Write}
 		b.want("mended", b.pass(time.Second), "http://127.0.0.1:2")
+	})
+}
+
+// A certificate that is being replaced makes no config wrong that was right; one that was refused for want of it is right once it is there.
+func TestWhatTheConfigOnlyNames(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.pass(time.Second)
+		pem := filepath.Join(filepath.Dir(b.path), "ca.pem")
+		authority, err := modeltest.NewAuthority()
+		if err != nil {
+			b.Fatal(err)
+		}
+		good := string(authority.PEM)
+		write(b.T, b.path, strings.NewReplacer("http:", "https:", `"]`, `"], tls: {ca_file: ca.pem}`).Replace(text(2)))
+		b.touch()
+		b.want("a config that names a file which is not there", b.pass(time.Second), "fault")
+		write(b.T, pem, good)
+		b.want("the file is there", b.pass(patrol), "https://127.0.0.1:2")
+		write(b.T, pem, "nobody")
+		b.want("it is broken", b.pass(3*patrol))
+		write(b.T, pem, good)
+		b.want("and mended", b.pass(3*patrol))
 	})
 }
 
