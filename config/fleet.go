@@ -132,7 +132,7 @@ func (c *Config) checkForeign(path string, p *Pool) (faults Faults) {
 		if err := policy.Check(e.URL); err != nil {
 			at := fmt.Sprintf("%s[%d]", path, i)
 			what, remedy, _ := strings.Cut(err.Error(), "; ")
-			faults = append(faults, c.Fault(at, at+": "+what, remedy+" (allow_endpoints in config.yaml)"))
+			faults = append(faults, c.Fault(at, at+": "+what, remedy))
 		}
 	}
 	return faults

@@ -97,7 +97,7 @@ func TestFleetDoesNotFit(t *testing.T) {
 	}
 	f("routes: {split: {match: {path: /s}, split: {a: 1, d: 1}}}", `mlproxy/config:2:54: routes.split.split.d: there is no pool "d"; known are a, b`)
 	f("pools: {c: {endpoints: [http://127.0.0.1:1]}}", "mlproxy/config:2:25: pools.c.endpoints[0]: the address 127.0.0.1 is not allowed by allow_endpoints; "+
-		"add its network, if it should be (allow_endpoints in config.yaml)")
+		"add its network to allow_endpoints in config.yaml, if it should be")
 }
 
 func TestFleetAsksTheCatalogue(t *testing.T) {

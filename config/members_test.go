@@ -103,5 +103,5 @@ func TestMember(t *testing.T) {
 	f("http://10.0.0.1:80", math.Inf(1), Endpoint{URL: "http://10.0.0.1:80", Weight: mostWeight, Foreign: true}, "")
 	f("http://10.0.0.1:80", math.NaN(), Endpoint{URL: "http://10.0.0.1:80", Weight: 1, Foreign: true}, "")
 	f("http://10.0.0.1:0", 1, Endpoint{}, `its address is "http://10.0.0.1:0", without a port from 1 to 65535; write it out, such as http://10.0.0.1:80`)
-	f("http://192.0.2.1:80", 1, Endpoint{}, "the address 192.0.2.1 is not allowed by allow_endpoints; add its network, if it should be")
+	f("http://192.0.2.1:80", 1, Endpoint{}, "the address 192.0.2.1 is not allowed by allow_endpoints; add its network to allow_endpoints in config.yaml, if it should be")
 }

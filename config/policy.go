@@ -36,7 +36,9 @@ func (c *Config) EndpointPolicy() EndpointPolicy {
 var ErrNotAllowed = errors.New("not allowed by allow_endpoints")
 
 // errOurs refuses an endpoint by which clients of the data listeners would get to the admin listener, or in a circle.
-var errOurs = errors.New("mlproxy itself listens there; name the address of a model server")
+func errOurs(to netip.AddrPort) error {
+	return fmt.Errorf("mlproxy itself listens at %v; name the address of a model server", to)
+}
 
 // Check judges a URL, http://host:port, before it becomes an endpoint. A name that no pattern has may still become one if networks are
 // allowed: its address decides.
@@ -56,7 +58,7 @@ func (p EndpointPolicy) Check(rawURL string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the host %q is %w; add a pattern that it is of, if it should be", u.Hostname(), ErrNotAllowed)
+	return fmt.Errorf("the host %q is %w; add a pattern that it is of to allow_endpoints in config.yaml, if it should be", u.Hostname(), ErrNotAllowed)
 }
 
 // Permit judges the addresses that connections to the endpoint of that URL are about to be made to.
@@ -83,7 +85,7 @@ func portOf(u *url.URL) uint16 {
 func (p EndpointPolicy) checkAddr(host string, to netip.AddrPort) error {
 	a := embedded(to.Addr())
 	if p.isOurs(a, to.Port()) {
-		return errOurs
+		return errOurs(to)
 	}
 	special, is := specialNetwork(a)
 	allowed := len(p.rules) == 0 || p.names(host)
@@ -92,10 +94,10 @@ func (p EndpointPolicy) checkAddr(host string, to netip.AddrPort) error {
 	}
 	switch {
 	case is && !p.means(special, a):
-		return fmt.Errorf("the address %v is in %v, which is for this machine and its cloud alone, and %w; add a network inside of that, if it should be",
+		return fmt.Errorf("the address %v is in %v, which is for this machine and its cloud alone, and %w; add a network inside of that to allow_endpoints in config.yaml, if it should be",
 			a, special, ErrNotAllowed)
 	case !is && !allowed:
-		return fmt.Errorf("the address %v is %w; add its network, if it should be", a, ErrNotAllowed)
+		return fmt.Errorf("the address %v is %w; add its network to allow_endpoints in config.yaml, if it should be", a, ErrNotAllowed)
 	}
 	return nil
 }
