@@ -55,7 +55,7 @@ func (s *Server) forgetShadows(w http.ResponseWriter, r *http.Request) error {
 	for _, one := range all {
 		shadow.Reset(one)
 	}
-	s.Log.Info("comparisons of shadows begin anew", "route", name, "author", c.Author, "reason", c.Reason)
+	s.Log.Info("comparisons of shadows begin anew", "route", name, "author", c.Author, "reason", c.Reason, "revision", s.Loop.Status().Number, "audit", true)
 	return s.shadows(w, r)
 }
 

@@ -94,8 +94,8 @@ func (p EndpointPolicy) checkAddr(host string, to netip.AddrPort) error {
 	}
 	switch {
 	case is && !p.means(special, a):
-		return fmt.Errorf("the address %v is in %v, which is for this machine and its cloud alone, and %w; add a network inside of that to allow_endpoints in config.yaml, if it should be",
-			a, special, ErrNotAllowed)
+		return fmt.Errorf("the address %v is in %v, which is for this machine and its cloud alone, and %w; "+
+			"add a network inside of that to allow_endpoints in config.yaml, if it should be", a, special, ErrNotAllowed)
 	case !is && !allowed:
 		return fmt.Errorf("the address %v is %w; add its network to allow_endpoints in config.yaml, if it should be", a, ErrNotAllowed)
 	}

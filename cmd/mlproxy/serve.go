@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"mlproxy/config"
-	"mlproxy/router"
 )
 
 type serveCmd struct {
@@ -76,34 +71,6 @@ func (c *serveCmd) hear(signals <-chan os.Signal, ended <-chan struct{}, p *prog
 			}
 		}
 	}
-}
-
-// newLog is a log in the config's format. Its level is that of the config in force, so that a reload changes it; before
-// there is one, it is info.
-func newLog(to io.Writer, format string, r *router.Router) *slog.Logger {
-	options, to := &slog.HandlerOptions{Level: levelInForce{r}}, printable{to}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(to, options))
-	}
-	return slog.New(slog.NewTextHandler(to, options))
-}
-
-// levelInForce is the log level of the config in force.
-type levelInForce struct{ router *router.Router }
-
-// Level reads the table's config.
-func (l levelInForce) Level() slog.Level {
-	table := l.router.Table()
-	if table == nil {
-		return slog.LevelInfo
-	}
-	return levelOf(table.Config())
-}
-
-// levelOf is a config's log level; config has checked the word.
-func levelOf(c *config.Config) (level slog.Level) {
-	_ = level.UnmarshalText([]byte(c.Log.Level))
-	return level
 }
 
 func firstOf(errs ...error) error {
