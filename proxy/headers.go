@@ -89,7 +89,7 @@ func (x *exchange) dropsFromRequest(f *upstream.Field) bool {
 		return true
 	case upstream.MaxForwards:
 		return x.counted() || x.req.Hop(f)
-	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.ForwardedMore, upstream.MLProxy:
+	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.ForwardedMore, upstream.MLProxy, upstream.Twin:
 		return !x.trusted
 	}
 	return x.req.Hop(f) || x.isKey(f)

@@ -1,5 +1,7 @@
 package upstream
 
+import "bytes"
+
 // Kind names the fields that a proxy has business with; all others are Other and pass as they are.
 type Kind uint8
 
@@ -28,6 +30,7 @@ const (
 	Authorization
 	Cookie
 	MaxForwards
+	Twin // none of these, but one with a "_" for a "-": some model servers cannot tell the two apart
 	kinds
 )
 
@@ -77,6 +80,26 @@ var named = func() (t [20][]namedKind) {
 }()
 
 func kindOf(name []byte) Kind {
+	kind := plainKindOf(name)
+	if kind == Other && bytes.IndexByte(name, '_') >= 0 && isTwin(name) {
+		return Twin
+	}
+	return kind
+}
+
+// isTwin says that name is that of a kind to those who make variables of names, as CGI does (RFC 3875, section 4.1.18).
+func isTwin(name []byte) bool {
+	var b [len(named)]byte // whose length none of the names reaches
+	n := copy(b[:], name)
+	for i := range n {
+		if b[i] == '_' {
+			b[i] = '-'
+		}
+	}
+	return plainKindOf(b[:n]) != Other
+}
+
+func plainKindOf(name []byte) Kind {
 	if len(name) < len(named) {
 		for _, n := range named[len(name)] {
 			if equalFold(name, n.name) {

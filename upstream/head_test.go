@@ -335,7 +335,7 @@ func TestKinds(t *testing.T) {
 			}
 		}
 		for _, s := range []string{name + "x", name[1:], "y" + name[1:], name[:len(name)-1] + "_"} {
-			if got := kindOf([]byte(s)); got != Other && got != MLProxy && got != ForwardedMore {
+			if got := kindOf([]byte(s)); got != Other && got != MLProxy && got != ForwardedMore && got != Twin {
 				t.Errorf("%s: %d; want none", s, got)
 			}
 		}
@@ -363,7 +363,15 @@ func TestKinds(t *testing.T) {
 	f("authorization", Authorization)
 	f("cookie", Cookie)
 	f("max-forwards", MaxForwards)
-	for _, name := range []string{"content_length", "transfer\x0dencoding", "\x08ost", "content-type", "x-mlproxy", "transfer-encodin\x07"} {
+	for _, name := range []string{"content_length", "Transfer_Encoding", "X_Forwarded-For", "x-forwarded_port", "x_mlproxy_a", "X_Request_ID", "keep_alive"} {
+		if got := kindOf([]byte(name)); got != Twin {
+			t.Errorf("%q: %d", name, got)
+		}
+	}
+	for _, name := range []string{
+		"transfer\x0dencoding", "\x08ost", "content-type", "x-mlproxy", "transfer-encodin\x07", "content_type", "user_id", "_", "x_forwarded", "x-request-id_",
+		"a_name_that_is_longer_than_all_kinds", "transfer_encoding_more",
+	} {
 		if got := kindOf([]byte(name)); got != Other {
 			t.Errorf("%q: %d", name, got)
 		}

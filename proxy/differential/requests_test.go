@@ -301,6 +301,7 @@ func endToEnd(m, from *message) (fields []field) {
 	for _, f := range m.fields {
 		name := strings.ToLower(f.name)
 		named := slices.ContainsFunc(nominated, func(s string) bool { return strings.Trim(s, " \t") == name })
+		name = strings.ReplaceAll(name, "_", "-") // as those see it who make variables of names
 		if !named && !slices.Contains(ofAProxy, name) && !strings.HasPrefix(name, "x-mlproxy-") && !strings.HasPrefix(name, "x-forwarded-") {
 			fields = append(fields, f)
 		}
