@@ -39,8 +39,10 @@ func (s *Server) guard(r *http.Request) error {
 	if !ours(r.Host, &admin) {
 		return forbidden("the Host %q is not one of mlproxy's; add it to admin.allowed_hosts if it should be", r.Host)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) {
-		return forbidden("requests of pages of %q are not taken; use mlproxy's own address", hostOf(origin))
+	for _, origin := range r.Header["Origin"] {
+		if origin != "" && !sameHost(origin, r.Host) {
+			return forbidden("requests of pages of %q are not taken; use mlproxy's own address", hostOf(origin))
+		}
 	}
 	if admin.TokenFile == "" || !changes(r) && !private(r) {
 		return nil

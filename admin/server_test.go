@@ -533,6 +533,7 @@ func TestForeignPagesAreKeptOut(t *testing.T) {
 	f(403, "Host: ops.example.evil")
 	f(200, "Origin: http://"+host)
 	f(403, "Origin: http://evil.example")
+	f(403, "Origin: http://"+host, "Origin: http://evil.example")
 	f(403, "Origin: null")
 	f(403, "Origin: http://localhost", "Host: localhost:9090")
 	d.expect(403, "evil.example", "POST", rollbackPath, "", "Origin: http://evil.example")
