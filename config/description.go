@@ -54,7 +54,7 @@ var document = section("config", nil,
 
 var limits = section("limits", nil,
 	key("max_connections", whole(1, mostInts), func(l *Limits) *int { return &l.MaxConnections }, "20000",
-		"Client connections open at once; further ones wait to be accepted."),
+		"Client connections open at once. One more takes the place of one that only waits for a request; where none does it gets 503 and is closed."),
 	key("max_connections_per_ip", whole(0, mostInts), func(l *Limits) *int { return &l.MaxConnectionsPerIP }, "0",
 		"Client connections of one address, of IPv6 of one /64 network; further ones get 503. `trusted_proxies` may have more. 0 is no limit."),
 	key("max_header", size(1, gib), func(l *Limits) *int { return &l.MaxHeader }, "16KiB",

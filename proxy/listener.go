@@ -36,7 +36,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 		case outOfDescriptors(err):
 			l.server.counted.Rejected(monitor.RejectDescriptors)
-			if l.server.makeRoom() > 0 {
+			if l.server.makeRoom(2) > 0 {
 				wait = shortWait
 			}
 			time.Sleep(wait)
@@ -57,7 +57,7 @@ func outOfDescriptors(err error) bool {
 
 // busyAnswers are all that a connection above a limit gets: an answer that fits the socket's buffer, and the end.
 var busyAnswers = map[monitor.RejectReason][]byte{
-	monitor.RejectLimit: connectionAnswer(monitor.Overloaded, "Retry-After: 1\r\n", "limits.max_connections are open"),
+	monitor.RejectLimit: connectionAnswer(monitor.Overloaded, "Retry-After: 1\r\n", "limits.max_connections are open, and in use"),
 	monitor.RejectPerIP: connectionAnswer(monitor.Overloaded, "Retry-After: 1\r\n", "limits.max_connections_per_ip are open from this address"),
 }
 
@@ -69,10 +69,14 @@ func connectionAnswer(reason monitor.Reason, fields, detail string) []byte {
 		"Connection: close\r\nContent-Length: %d\r\n\r\n%s", status.code, status.phrase, reason, fields, len(body), body)
 }
 
-// admit wraps c, or refuses it when there are as many as may be.
+// admit wraps c, or refuses it when there are as many as may be and none of them can give way.
 func (s *Server) admit(c net.Conn) net.Conn {
 	wrapped := newConn(s, c)
-	if reason, full := s.enlist(wrapped); full {
+	reason, full := s.enlist(wrapped)
+	if full && reason == monitor.RejectLimit {
+		full = s.makeRoomFor(wrapped)
+	}
+	if full {
 		s.counted.Rejected(reason)
 		if !wrapped.encrypted() { // a handshake is more than it is worth
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
