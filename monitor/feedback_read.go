@@ -29,6 +29,7 @@ const (
 	mostRows     = 256    // of one exchange that feedback can speak of
 	mostFaults   = 10     // that are said of one body
 	longestText  = 1024   // bytes of a value
+	mostReward   = 1e15   // either way; the sum of all rewards stays a number
 )
 
 // ReadFeedback reads a JSON object, an array of objects, or one object a line. faults says what is wrong with the first entries that are
@@ -122,13 +123,18 @@ func (f *Feedback) checkValue() error {
 	default:
 		return errors.New("value is an object or a list; give a number, a text, true or false")
 	}
-	if _, number := f.Value.(float64); f.Event == Reward && !number {
+	switch reward, number := f.Value.(float64); {
+	case f.Event != Reward:
+		return nil
+	case !number:
 		return errors.New("a reward is a number; give it in value")
+	case math.Abs(reward) > mostReward:
+		return fmt.Errorf("a reward is %g; -%g to %g", reward, mostReward, mostReward)
 	}
 	return nil
 }
 
-// readTS reads seconds or milliseconds since 1970, or a time of RFC 3339; the zero time when there is none.
+// readTS reads seconds or milliseconds since 1970, or a time of RFC 3339 since then; the zero time when there is none.
 func readTS(raw json.RawMessage) (time.Time, error) {
 	const right = "ts is no time; give seconds or milliseconds since 1970, or RFC 3339"
 	if len(raw) == 0 || string(raw) == "null" {
@@ -136,7 +142,7 @@ func readTS(raw json.RawMessage) (time.Time, error) {
 	}
 	if raw[0] == '"' {
 		t, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(raw))
-		if err != nil {
+		if err != nil || t.Unix() < 0 { // what is long before has no nanoseconds since then
 			return time.Time{}, errors.New(right)
 		}
 		return t, nil

@@ -356,9 +356,11 @@ func TestFeedbackOfTheWrongFormIsSaid(t *testing.T) {
 	f(`{"request_id":"a","event":"click","row":"1"}`, "not of the right form")
 	f(`{"request_id":"a","event":"label"}`, "label without value")
 	f(`{"request_id":"a","event":"reward","value":"much"}`, "a reward is a number")
+	f(`{"request_id":"a","event":"reward","value":-1e16}`, "a reward is -1e+16; -1e+15 to 1e+15")
 	f(`{"request_id":"a","event":"click","value":{"a":1}}`, "object or a list")
 	f(`{"request_id":"a","event":"click","ts":"yesterday"}`, "ts is no time")
 	f(`{"request_id":"a","event":"click","ts":-5}`, "ts is no time")
+	f(`{"request_id":"a","event":"click","ts":"1600-01-01T00:00:00Z"}`, "ts is no time")
 	f(`[7]`, "not of the right form")
 	f("["+strings.Repeat("{},", mostFeedback)+"{}]", "10000 at most")
 }
