@@ -75,6 +75,10 @@ func (c *Config) readKeys(route, file string) (map[string]Key, Faults) {
 		return nil, Faults{c.Fault("routes."+route+".api_keys.file", fmt.Sprintf("routes.%s.api_keys.file: %v", route, err),
 			"name a file that can be read; `mlproxy key new NAME` prints what stands in it")}
 	}
+	return c.parseKeys(file, src)
+}
+
+func (c *Config) parseKeys(file string, src []byte) (map[string]Key, Faults) {
 	t := &tree{file: file, env: func(string) (string, bool) { return "", false }, done: map[*yaml.Node]*node{}}
 	root := t.parse(src)
 	if root == nil {
