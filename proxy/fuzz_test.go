@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -60,6 +61,35 @@ func FuzzRequestID(f *testing.F) {
 		}
 		if err := json.Unmarshal(body, &p); err != nil || p.ID != id || p.Detail != id {
 			t.Errorf("%q: %+v, %v in %s", id, p, err, body)
+		}
+	})
+}
+
+// What is searched for is what the standard library reads: of parameters of one name the last, and no value that cannot be unescaped. But a
+// semicolon is a byte like any other (the WHATWG's URL standard, section 5.1), and names, as the page, are taken as they are written.
+func FuzzSoughtInURL(f *testing.F) {
+	for _, s := range []string{
+		"q=red+shoes", "query=%C3%A9&page=2", "q=a&q=b&query=c", "q=%zz&q=ok&page=%31", "q=a;b&x;q=2", "%71=x&q+=1", "q", "q=&page", "&&=&q=a=b", "Q=x",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, parameters string) {
+		pairs := strings.Split(parameters, "&")
+		for i, pair := range pairs {
+			name, value, _ := strings.Cut(pair, "=")
+			switch name {
+			case "query":
+				name = "q"
+			case "page":
+				value = url.QueryEscape(value)
+			}
+			pairs[i] = url.QueryEscape(name) + "=" + strings.ReplaceAll(value, ";", "%3B")
+		}
+		want, _ := url.ParseQuery(strings.Join(pairs, "&")) // but for the pairs with errors
+		last := func(name string) string { return append([]string{""}, want[name]...)[len(want[name])] }
+		query, page := soughtInURL([]byte(parameters))
+		if string(query) != last("q") || (query != nil) != want.Has("q") || string(page) != last("page") {
+			t.Errorf("%q: got %q and page %q, want %v", parameters, query, page, want)
 		}
 	})
 }
