@@ -22,7 +22,7 @@ type Instance struct {
 func instances(entries []*api.ServiceEntry) (list []Instance, left string) {
 	seen := map[string]bool{}
 	for _, e := range entries {
-		if e.Service == nil || e.Node == nil || e.Checks.AggregatedStatus() == api.HealthMaint {
+		if e == nil || e.Service == nil || e.Node == nil || slices.Contains(e.Checks, nil) || e.Checks.AggregatedStatus() == api.HealthMaint {
 			continue
 		}
 		i, err := instance(e)

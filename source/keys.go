@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -102,15 +103,20 @@ func missing(last, now Keys) string {
 	return ""
 }
 
-// pairs is a list without the prefix, and without the folders that Consul's user interface makes.
+// pairs is what a list has below the prefix, but for the folders that Consul's user interface makes.
 func pairs(list api.KVPairs, prefix string) map[string]Pair {
 	by := make(map[string]Pair, len(list))
-	for _, p := range list {
-		if name := strings.TrimPrefix(p.Key, prefix); name != "" && !strings.HasSuffix(name, "/") {
+	for _, p := range sound(list) {
+		if name, below := strings.CutPrefix(p.Key, prefix); below && name != "" && !strings.HasSuffix(name, "/") {
 			by[name] = Pair{Value: p.Value, Index: p.ModifyIndex}
 		}
 	}
 	return by
+}
+
+// sound is a list without what is null in the answer, which no Consul says and something before it might.
+func sound(list api.KVPairs) api.KVPairs {
+	return slices.DeleteFunc(list, func(p *api.KVPair) bool { return p == nil })
 }
 
 func equalValues(a, b Pair) bool { return bytes.Equal(a.Value, b.Value) }

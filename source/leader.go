@@ -178,7 +178,7 @@ func (g Guard) Put(ctx context.Context, key string, value []byte, index uint64) 
 	if err != nil {
 		return 0, err
 	}
-	return done[len(done)-1].KV.ModifyIndex, nil
+	return written(done)
 }
 
 // Delete is [Consul.Delete], done only if the holder of g still leads at the moment of the write; else ErrNotLeader.

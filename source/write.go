@@ -64,7 +64,7 @@ func (c *Consul) list(ctx context.Context, prefix string) (api.KVPairs, error) {
 	if err == nil {
 		err = believable(meta)
 	}
-	return list, plain(err)
+	return sound(list), plain(err)
 }
 
 func (c *Consul) put(ctx context.Context, key string, value []byte, index uint64) (uint64, error) {
@@ -72,7 +72,15 @@ func (c *Consul) put(ctx context.Context, key string, value []byte, index uint64
 	if err != nil {
 		return 0, err
 	}
-	return done[0].KV.ModifyIndex, nil
+	return written(done)
+}
+
+// written is the index of the last key that a transaction wrote.
+func written(done api.TxnResults) (uint64, error) {
+	if n := len(done); n > 0 && done[n-1] != nil && done[n-1].KV != nil {
+		return done[n-1].KV.ModifyIndex, nil
+	}
+	return 0, fmt.Errorf("%w: its answer does not say what was written", ErrUnreachable)
 }
 
 func deletion(key string, index uint64) *api.KVTxnOp {
@@ -105,14 +113,14 @@ func (c *Consul) transact(ctx context.Context, value []byte, ops ...*api.KVTxnOp
 
 // why says what kept a transaction from being done.
 func why(ops []*api.KVTxnOp, faults api.TxnErrors) error {
-	if len(faults) == 0 {
+	if len(faults) == 0 || faults[0] == nil {
 		return ErrConflict
 	}
 	kind, first := ErrConflict, faults[0]
 	switch {
 	case strings.Contains(first.What, "Permission denied"):
 		kind = ErrForbidden
-	case first.OpIndex < len(ops) && ops[first.OpIndex].Verb == api.KVCheckSession:
+	case first.OpIndex >= 0 && first.OpIndex < len(ops) && ops[first.OpIndex].Verb == api.KVCheckSession:
 		kind = ErrNotLeader
 	}
 	return fmt.Errorf("%w (%s)", kind, first.What)
