@@ -40,6 +40,11 @@ func (l *Loop) Instances(ctx context.Context) ([]Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFleet, err)
 	}
+	return readInstances(texts), nil
+}
+
+// readInstances are the proxies that the fleet's keys tell of, by ID. What cannot be read is left out.
+func readInstances(texts map[string][]byte) []Instance {
 	all := make([]Instance, 0, len(texts))
 	for id, text := range texts {
 		i := Instance{}
@@ -49,7 +54,7 @@ func (l *Loop) Instances(ctx context.Context) ([]Instance, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	return all
 }
 
 // Await waits until every live proxy of the fleet acts by the config in force here, for no longer than within: then Behind is not empty.

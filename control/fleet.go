@@ -201,14 +201,17 @@ func (l *Loop) History(ctx context.Context) ([]Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFleet, err)
 	}
-	var all []Event
+	return readEvents(entries), nil
+}
+
+func readEvents(entries [][]byte) (all []Event) {
 	for _, entry := range slices.Backward(entries) {
 		var e Event
 		if json.Unmarshal(entry, &e) == nil {
 			all = append(all, e)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // nextEnd is when the first of the fleet's overrides ends; zero when none does.

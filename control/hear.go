@@ -189,7 +189,6 @@ func (k *key) inForce() string {
 // memberships are the endpoints that the catalogue knows of a config's pools. An address that may not be used is left out, and said so once.
 func (s *state) memberships(base *config.Config) (members config.Members, refused map[string]string) {
 	members, refused = config.Members{}, map[string]string{}
-	policy := base.EndpointPolicy()
 	for name, p := range base.Pools {
 		if p.Consul == nil {
 			continue
@@ -201,11 +200,12 @@ func (s *state) memberships(base *config.Config) (members config.Members, refuse
 		members[name] = []config.Endpoint{}
 		for _, i := range instances {
 			at := (&url.URL{Scheme: i.Scheme, Host: i.Address}).String()
-			if err := policy.Check(at); err != nil {
+			e, err := base.Member(at, i.Weight)
+			if err != nil {
 				refused[at] = err.Error()
 				continue
 			}
-			members[name] = append(members[name], config.Endpoint{URL: at, Weight: i.Weight, Foreign: true})
+			members[name] = append(members[name], e)
 		}
 	}
 	return members, refused

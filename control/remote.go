@@ -112,7 +112,7 @@ func reader(name string) func(key string, src []byte) (config.Override, error) {
 	switch {
 	case strings.HasPrefix(name, sayingsFolder):
 		return config.ParseOverride
-	case strings.HasPrefix(name, routesFolder):
+	case strings.HasPrefix(name, routesFolder) && strings.Count(name, "/") > 1:
 		return routeKeys[lastPart(name)]
 	}
 	return nil

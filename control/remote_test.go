@@ -105,6 +105,8 @@ func TestAWrongKeyKeepsItsLastGood(t *testing.T) {
 	}
 	d.put("routes/iris/splitt", "{}")
 	d.says("iris", "3 consul canary: 10, stable: 90", "routes/iris/splitt", "is no key that mlproxy knows")
+	d.put("routes/split", "{a: 1}")
+	d.says("iris", "3 consul canary: 10, stable: 90", "routes/split", "is no key that mlproxy knows")
 	d.put("routes/none/split", "{a: 1}")
 	d.says("iris", "3 consul canary: 10, stable: 90", "routes/none/split", `no route "none"`)
 	d.put("routes/iris/split", "{stable: 1, canary: 1}")
