@@ -41,7 +41,10 @@ type ClassCount struct {
 	Count int    `json:"count"`
 }
 
-const mostClasses = 20
+const (
+	mostClasses   = 20
+	leastFraction = 1e-9 // so that estimates stay numbers, whatever a line says
+)
 
 // Stats sums journals up. It holds the latency of every line: 8 bytes each.
 type Stats struct {
@@ -97,7 +100,7 @@ func (s *Stats) add(line []byte) {
 func (v *versionStats) add(p *Prediction) {
 	v.Lines++
 	if p.SamplingFraction > 0 {
-		v.Exchanges += 1 / p.SamplingFraction
+		v.Exchanges += 1 / max(p.SamplingFraction, leastFraction)
 	}
 	if p.Status >= 400 {
 		v.Errors++

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -42,6 +47,51 @@ func FuzzPrintable(f *testing.F) {
 		}
 		if got := out.String(); strings.ContainsFunc(got, obeyed) || !utf8.ValidString(got) || !strings.ContainsFunc(line, obeyed) && got != line {
 			t.Errorf("%q is printed as %q", line, got)
+		}
+	})
+}
+
+// Of a journal the last whole lines are shown, each as one line that no terminal obeys or not at all, however long the file is.
+func FuzzTail(f *testing.F) {
+	const line = `{"time":"2026-03-01","request_id":"a","route":"iris","pool":"p","status":200,"facts":{"rows":1,"outputs":[{"class":"x"},{"value":2}]}}`
+	for _, s := range []string{
+		line + "\n" + line, "\n\nnothing\n" + line + "\n", strings.Replace(line, "iris", `\u001b[2J\n\u009b`, 1) + "\n", line + "\u2028\n", "",
+	} {
+		f.Add(s, uint8(1), uint16(1))
+		f.Add(s, uint8(3), uint16(70_000/(len(s)+1)))
+	}
+	name := filepath.Join(f.TempDir(), "journal")
+	f.Fuzz(func(t *testing.T, text string, n uint8, times uint16) {
+		text = strings.Repeat(text, min(int(times), 200_000/(len(text)+1)))
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if err := seekLast(file, int(n)); err != nil {
+			t.Fatal(err)
+		}
+		got, torn, err := lastLines(bufio.NewReader(file), int(n))
+		lines := strings.SplitAfter(text, "\n")
+		whole := lines[:len(lines)-1]
+		if want := whole[max(0, len(whole)-int(n)):]; err != nil || !slices.Equal(got, want) || torn != lines[len(whole)] {
+			t.Fatalf("the last %d of %q are %q and %q, %v, want %q", n, text, got, torn, err, want)
+		}
+		for _, line := range got {
+			for _, form := range []string{"text", "json"} {
+				var out strings.Builder
+				(&journalTailCmd{output: output{Output: form}}).show(&terminal{Out: &out}, line)
+				shown := strings.TrimSuffix(out.String(), "\n")
+				if form == "json" {
+					shown = strings.NewReplacer("\t", "", "\r", "").Replace(shown) // white space between its parts
+				}
+				if strings.ContainsFunc(shown, unicode.IsControl) {
+					t.Errorf("%q is shown as %q", line, shown)
+				}
+			}
 		}
 	})
 }

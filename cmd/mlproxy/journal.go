@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"mlproxy/journal"
 )
@@ -63,7 +65,18 @@ func (c *journalTailCmd) show(t *terminal, line string) {
 		fmt.Fprint(out, line)
 		return
 	}
-	fmt.Fprintf(out, "%s  %s  %s/%s  %d  %.1fms  %s\n", p.Time, p.RequestID, p.Route, p.Pool, p.Status, p.Latency, saidBy(&p))
+	said := fmt.Sprintf("%s  %s  %s/%s  %d  %.1fms  %s", p.Time, p.RequestID, p.Route, p.Pool, p.Status, p.Latency, saidBy(&p))
+	fmt.Fprintln(out, inLine(said))
+}
+
+// inLine has no control characters: whoever wrote the journal, a line is shown as one, and tells the terminal nothing.
+func inLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // saidBy is what was predicted, in short.
@@ -112,19 +125,20 @@ func (c *journalStatsCmd) Run(t *terminal) error {
 
 // show writes a table of versions.
 func (c *journalStatsCmd) show(t *terminal, sum *journal.Summary) {
-	p := page{t.Out, ink(t.coloured()), time.Now()}
-	fmt.Fprintf(t.Out, "%d lines, %s to %s", sum.Lines, sum.From, sum.To)
+	out := printable{t.Out}
+	p := page{out, ink(t.coloured()), time.Now()}
+	fmt.Fprintf(out, "%d lines, %s to %s", sum.Lines, inLine(sum.From), inLine(sum.To))
 	if sum.Unreadable > 0 {
-		fmt.Fprintf(t.Out, "; %d more cannot be read", sum.Unreadable)
+		fmt.Fprintf(out, "; %d more cannot be read", sum.Unreadable)
 	}
-	fmt.Fprintln(t.Out)
+	fmt.Fprintln(out)
 	p.table("ROUTE\tPOOL\tEXCHANGES\tERRORS\tP50\tP95\tP99\tROWS\tMISSING\tCLASSES", func(row func(cells ...string)) {
 		for _, v := range sum.Versions {
 			classes := make([]string, 0, len(v.Classes))
 			for _, class := range v.Classes {
 				classes = append(classes, fmt.Sprintf("%q: %d", class.Class, class.Count))
 			}
-			row(v.Route, v.Pool, fmt.Sprintf("%.0f", v.Exchanges), fmt.Sprint(v.Errors), millis(v.P50), millis(v.P95), millis(v.P99),
+			row(inLine(v.Route), inLine(v.Pool), fmt.Sprintf("%.0f", v.Exchanges), fmt.Sprint(v.Errors), millis(v.P50), millis(v.P95), millis(v.P99),
 				fmt.Sprint(v.Rows), fmt.Sprint(v.Missing), strings.Join(classes, ", "))
 		}
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -36,6 +37,17 @@ func TestLastLines(t *testing.T) {
 	f(long+"a\n"+long+"b\n", 1, "b\n", "")
 	f(strings.Repeat(long, 4), 4, strings.Repeat(long, 4), "")
 	f(strings.Repeat("0123456\n", 1<<14)+"end\n", 2, "0123456\nend\n", "")
+}
+
+// Who wrote a journal may be somebody else: neither its lines nor its sum tell a terminal anything.
+func TestForeignJournalsStayInTheirLines(t *testing.T) {
+	file := place(t, "journal", `{"time":"\u001b[2J\n2026","route":"\u009b2J","pool":"p\r","status":200}`+"\n")
+	for _, command := range []string{"tail", "stats"} {
+		var out bytes.Buffer
+		if code := run([]string{"journal", command, file}, &terminal{Out: &out, Err: &out}); code != 0 || strings.ContainsAny(out.String(), "\x1b\u009b\r") {
+			t.Errorf("%s: %d, %q", command, code, out.String())
+		}
+	}
 }
 
 // A file is read to its end when another has its name, and one that was emptied from its beginning.
