@@ -100,6 +100,7 @@ func FuzzHost(f *testing.F) {
 // Whatever a proxy answers, its client survives it.
 func FuzzProblem(f *testing.F) {
 	f.Add(`{"status": 422, "reason": "invalid", "detail": "x", "faults": [{"at": "a", "what": "b", "remedy": "c"}]}`)
+	f.Add(`{"status": 422, "reason": "invalid", "detail": "x", "faults": ["a: b; c", ""]}`)
 	f.Add(`{"status": "x"}`)
 	f.Add(`{"faults": [null, {}]}`)
 	f.Fuzz(func(t *testing.T, src string) {
