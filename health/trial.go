@@ -105,6 +105,7 @@ type Trial struct {
 	timer    *time.Timer // of overdue
 	sends    atomic.Bool // the request is still being sent, as its client has it
 	answered atomic.Bool
+	back     atomic.Bool // it was given back; should it come to an end in this phase all the same, that counts
 	decided  atomic.Bool
 }
 
@@ -150,7 +151,7 @@ func (t *Trial) end(err error) bool {
 }
 
 // Sends says that the request goes on as its client sends it. Should that take longer than the trial may, the trial is given back: nothing was
-// learnt, and another request may be one.
+// learnt yet, and another request may be one.
 func (t *Trial) Sends() {
 	if t != nil {
 		t.sends.Store(true)
@@ -171,7 +172,7 @@ func (t *Trial) overdue() {
 		t.decide(nil)
 		return
 	case t.sends.Load():
-		t.decide(ErrExcluded)
+		t.giveBack()
 		return
 	}
 	t.decide(fmt.Errorf("no answer within %v", t.Limit()))
@@ -184,7 +185,7 @@ func (t *Trial) decide(err error) bool {
 	}
 	switch {
 	case excluded(err) && !t.answered.Load():
-		t.state.giveBack(t.breaker)
+		t.giveBack()
 		return true
 	case excluded(err):
 		err = nil // it answered, which is what was asked
@@ -195,7 +196,13 @@ func (t *Trial) decide(err error) bool {
 	return true
 }
 
-// giveBack lets another exchange be the trial.
+// giveBack lets another exchange be the trial, once.
+func (t *Trial) giveBack() {
+	if t.back.CompareAndSwap(false, true) {
+		t.state.giveBack(t.breaker)
+	}
+}
+
 func (s *State) giveBack(b *breaker) {
 	s.mu.Lock()
 	defer s.unlock()

@@ -354,7 +354,21 @@ func TestTrialOfASlowClient(t *testing.T) {
 		is(t, s, "fit half-open") // another one may try
 		trial.Sent()
 		end(nil)
-		do(t, s, "+")
+		is(t, s, "fit closed") // it was answered in the end
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
+		trial, end := hold(t, s)
+		trial.Sends()
+		time.Sleep(openFor)
+		synctest.Wait()
+		end(ErrExcluded) // its client left: that makes no room for two
+		other, endOther := hold(t, s)
+		if other == nil {
+			t.Error("another one is no trial")
+		}
+		is(t, s, "unfit half-open")
+		endOther(nil)
 		is(t, s, "fit closed")
 	})
 	synctest.Test(t, func(t *testing.T) {
