@@ -403,7 +403,10 @@ func TestTheLogFollowsTheConfig(t *testing.T) {
 	}
 	f.types("split iris stable=1 canary=1", 0)
 	f.write(routes + "  x: 1\n")
-	if line := f.logged("time"); !strings.HasPrefix(line, "{") || !strings.Contains(line, "keeping revision") {
-		t.Errorf("a line that is no JSON, or no error: %s", line)
+	for line := ""; !strings.Contains(line, "config refused"); {
+		line = f.logged("time")
+		if !strings.HasPrefix(line, "{") || !strings.Contains(line, `"level":"ERROR"`) && !strings.Contains(line, `"audit":true`) {
+			t.Fatalf("a line that is no JSON, or neither an error nor of an audit: %s", line)
+		}
 	}
 }
