@@ -194,7 +194,7 @@ var queue = section("queue", nil,
 	key("size", whole(0, mostInts), func(q *Queue) *int { return &q.Size }, "0",
 		"Requests waiting for an endpoint of the pool; above it 503. 0: nobody waits."),
 	key("timeout", positive, func(q *Queue) *time.Duration { return &q.Timeout }, "100ms",
-		"Time a request may wait; then 503. It waits no longer than its route's `timeout` and `max_duration` leave it, nor once its client has gone."),
+		"Time a request may wait; then 503. It leaves while its route's `timeout` and `max_duration` give it time for an answer, or with its client."),
 )
 
 var healthCheck = section("health_check", nil,

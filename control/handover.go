@@ -40,6 +40,9 @@ func (l *Loop) hold(ctx context.Context, over <-chan struct{}, updates <-chan so
 			o.outcome <- outcome{err: ErrHandover}
 		case u := <-updates:
 			u.Done(ErrHandover)
+			if u.Outcome != nil {
+				l.log.Warn("reload refused, since a new process is taking over", "origin", u.Origin, "author", u.Author, "reason", u.Reason, audited, true)
+			}
 			u.Outcome, latest = nil, &u
 		case <-over:
 			l.resume()

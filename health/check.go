@@ -94,7 +94,7 @@ func (c *Check) String() string { return c.Method + " " + c.Path }
 
 // ask probes the endpoint once. The error says what was wrong, in words.
 func (c *Check) ask(ctx context.Context, client *http.Client, endpoint string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("no answer within %v", c.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, noAnswer(c.Timeout))
 	defer cancel()
 	request, err := c.request(ctx, endpoint)
 	if err != nil {
@@ -147,6 +147,16 @@ func list(statuses []int) string {
 		words[i] = strconv.Itoa(s)
 	}
 	return strings.Join(words, " or ")
+}
+
+// noAnswer is the time in which nothing came that would have been an answer, good or bad.
+type noAnswer time.Duration
+
+func (n noAnswer) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(n)) }
+
+func unanswered(err error) bool {
+	_, is := errors.AsType[noAnswer](err)
+	return is
 }
 
 // plain takes off an error of net/http what a reader knows already: the address, and which call of the system it was.

@@ -24,6 +24,7 @@ type evidence struct {
 	against int  // results in a row that contradict the verdict
 	// cleared: the last probe succeeded, and began after the breaker opened. Where it failed no request is risked on a trial.
 	cleared bool
+	mute    bool // to the last probe there was no answer at all
 }
 
 // hear takes one result and says whether the verdict changes by it.
@@ -87,6 +88,7 @@ func (s *State) heard(c *Check, sent time.Time, err error) (doubt bool) {
 		return true // it answers a question nobody asks any more
 	}
 	first, before := s.probe.fresh, s.probe.verdict
+	s.probe.mute = unanswered(err)
 	if err != nil {
 		s.probe.cleared = false
 	} else if !sent.Before(s.opened) {

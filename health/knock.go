@@ -28,6 +28,7 @@ type knock struct {
 	path    string // of the last request that failed; empty: not known
 	due     bool   // no request tries it before the answer to a knock
 	lost    bool   // the last knock failed
+	mute    bool   // since nothing came of it
 	tripped bool   // the breaker has opened, and not closed again
 	// silent is when silence took the endpoint out, or a request last tried it since; zero = failures did.
 	silent time.Time
@@ -116,7 +117,7 @@ func (s *State) answered(b *breaker, course uint64, c *Check, err error) {
 	s.mu.Lock()
 	due := s.breaker.Load() == b && b.course.Load() == course && s.knock.due
 	if due {
-		s.knock.due, s.knock.lost = false, err != nil
+		s.knock.due, s.knock.lost, s.knock.mute = false, err != nil, unanswered(err)
 		s.judge()
 	}
 	s.unlock()

@@ -73,6 +73,17 @@ func (s *State) Fit() bool { return s.standing.Load() == fit }
 // Unproven says that the endpoint waits for its first probe: it may be picked where none is fit. One atomic load.
 func (s *State) Unproven() bool { return s.standing.Load() == unproven }
 
+// Mute says that the endpoint is unfit, and that the last time mlproxy asked it anything there was no answer, neither good nor bad: it is no wrong
+// path or status that keeps it out.
+func (s *State) Mute() bool {
+	if s.Fit() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.probe.verdict == down && s.probe.mute || s.phase != closed && s.knock.lost && s.knock.mute
+}
+
 // FitSince is when the endpoint last came wholly into use, from which a slow start counts.
 func (s *State) FitSince() time.Time { return s.born.Add(time.Duration(s.since.Load())) }
 

@@ -37,9 +37,11 @@ func (p *pools) show(route string, value map[string]float64) {
 type Connections struct {
 	open     atomic.Int64
 	rejected [rejectReasons]prometheus.Counter
+	evicted  prometheus.Counter
 }
 
-func (c *Connections) bind(rejected *prometheus.CounterVec) {
+func (c *Connections) bind(rejected *prometheus.CounterVec, evicted prometheus.Counter) {
+	c.evicted = evicted
 	for reason := range rejectReasons {
 		c.rejected[reason] = rejected.WithLabelValues(reason.String())
 	}
@@ -53,6 +55,9 @@ func (c *Connections) Closed() { c.open.Add(-1) }
 
 // Rejected counts a connection that is not served.
 func (c *Connections) Rejected(reason RejectReason) { c.rejected[reason].Inc() }
+
+// Evicted counts connections that were closed while they only waited, to make room for others.
+func (c *Connections) Evicted(n int) { c.evicted.Add(float64(n)) }
 
 // loads collects the numbers that are counted without Prometheus because the hot path reads or changes them twice an exchange.
 type loads struct {

@@ -54,7 +54,7 @@ func New() *Registry {
 	}
 	r.joiner = newJoiner(&r.series, r.known)
 	r.split, r.active = newPools(r.series.split), newPools(r.series.active)
-	r.conns.bind(r.series.rejected)
+	r.conns.bind(r.series.rejected, r.series.evicted)
 	f.MustRegister(newLoads(r), r.fitness, r.papers, r.consul)
 	f.runtime()
 	r.Built(buildVersion(), "")

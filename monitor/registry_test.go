@@ -89,8 +89,9 @@ func TestConnections(t *testing.T) {
 	c.Opened()
 	c.Closed()
 	c.Rejected(RejectLimit)
+	c.Evicted(3)
 	has(t, r, map[string]float64{
-		"mlproxy_connections": 1,
+		"mlproxy_connections": 1, "mlproxy_connections_evicted_total": 3,
 		`mlproxy_connections_rejected_total{reason="max_connections"}`: 1,
 		`mlproxy_connections_rejected_total{reason="descriptors"}`:     0,
 	})

@@ -30,6 +30,7 @@ type series struct {
 	split, active, pending, build                *prometheus.GaugeVec
 	revision, reloaded, reloadedAt               prometheus.Gauge
 	rejected                                     *prometheus.CounterVec
+	evicted                                      prometheus.Counter
 	rateForgotten, accessDropped, traceDropped   prometheus.Counter
 	feedback, feedbackDropped                    *prometheus.CounterVec
 	feedbackForgotten, journalDropped            prometheus.Counter
@@ -97,6 +98,8 @@ func newSeries(f factory) series {
 			"When the config was last applied or refused."),
 		rejected: f.counter("connections_rejected_total",
 			"Connections of clients that were not served.", "reason"),
+		evicted: f.counter("connections_evicted_total",
+			"Connections of clients that only waited and were closed, to make room for others.").WithLabelValues(),
 		rateForgotten: f.counter("rate_limit_forgotten_total",
 			"Rate limits of clients that gave way to others before they had ended.").WithLabelValues(),
 		build: f.gauge("build_info",

@@ -183,16 +183,18 @@ func (c *conn) wakes() bool {
 
 // retire closes the connection if it has been waiting for a request for as long as idle, counted from drained at the earliest: the
 // proxy is stopping. A client that has several connections uses them up one after the other, for each answer ends its own; what
-// is left then is of no use to it.
-func (c *conn) retire(drained int64, idle time.Duration) {
+// is left then is of no use to it. It is false for one that has something to do.
+func (c *conn) retire(drained int64, idle time.Duration) bool {
 	since := c.waiting.Load()
 	if since <= 0 || time.Duration(c.server.opt.Watch.Now()-max(since, drained)) < idle || !c.wire.Still() {
-		return
+		return false
 	}
-	if c.waiting.CompareAndSwap(since, retiring) {
-		c.wire.CutRead()
-		c.waiting.Store(retired)
+	if !c.waiting.CompareAndSwap(since, retiring) {
+		return false
 	}
+	c.wire.CutRead()
+	c.waiting.Store(retired)
+	return true
 }
 
 // hurry ends the reading of a head that has been coming for as many looks: the proxy is stopping, and nobody else knows of the request.

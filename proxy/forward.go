@@ -88,8 +88,8 @@ func (x *exchange) send(c *upstream.Conn) error {
 	n := min(len(rest), max(0, upstream.BufferSize-len(out)))
 	out, rest = append(out, rest[:n]...), rest[n:]
 	x.seen.BytesIn = int64(len(x.prefix))
-	x.markSent()
 	c.Wire().ReadWithin(x.answerWithin())
+	x.markSent()
 	if len(rest) == 0 {
 		x.request = nil // out is it, or stands in for it
 		c.Give(out)
@@ -102,12 +102,14 @@ func (x *exchange) send(c *upstream.Conn) error {
 	return nil
 }
 
-// patience is how long the exchange may stand in line for an endpoint, and what tells that its client left.
+// patience is how long the exchange may stand in line for an endpoint, and what tells that its client left. It leaves while there is time for
+// an answer: who gets its turn when the time is over takes it from somebody else, for nothing.
 func (x *exchange) patience() (atMost time.Duration, left <-chan struct{}) {
 	if x.lined.IsZero() && x.sent.IsZero() {
 		x.lined = x.now()
 	}
-	return x.answerWithin(), x.conn.departure()
+	answer := x.endpoint.Latency()
+	return max(x.left()-answer-answer/2, time.Nanosecond), x.conn.departure()
 }
 
 // markSent notes when the request went to a model server first: the route's timeout counts from there, or from when it stood in line.
@@ -118,13 +120,25 @@ func (x *exchange) markSent() {
 	}
 }
 
-// answerWithin is what is left of the route's timeout; a try on which an endpoint's return depends gets less.
+// answerWithin is how long the try may wait for the head of an answer: what is left to the exchange, or less when the endpoint's return depends on it.
 func (x *exchange) answerWithin() time.Duration {
-	d := x.route.Config.Timeout - x.waited()
+	allowed := x.route.Config.Timeout
 	if limit := x.task.Limit(); limit > 0 {
-		d = min(d, limit)
+		allowed = min(allowed, limit)
 	}
-	return x.within(max(d, time.Nanosecond))
+	d := min(allowed, x.left())
+	if most := x.route.Config.MaxDuration; most > 0 {
+		allowed = min(allowed, most)
+	}
+	if d < allowed/2 {
+		x.task.Late()
+	}
+	return d
+}
+
+// left is what is left of the route's timeout, and of max_duration.
+func (x *exchange) left() time.Duration {
+	return x.within(max(x.route.Config.Timeout-x.waited(), time.Nanosecond))
 }
 
 // waited is what of the route's timeout is over. Of an upload that is the time in line alone, for the rest counts from its end.
@@ -134,7 +148,7 @@ func (x *exchange) waited() time.Duration {
 		since = x.sent
 	}
 	switch {
-	case since.IsZero(), x.tries <= 1 && x.lined.IsZero():
+	case since.IsZero():
 		return 0
 	case x.upload != nil:
 		return x.sent.Sub(since)

@@ -89,8 +89,10 @@ func (x *exchange) dropsFromRequest(f *upstream.Field) bool {
 		return true
 	case upstream.MaxForwards:
 		return x.counted() || x.req.Hop(f)
-	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.ForwardedMore, upstream.MLProxy, upstream.Twin:
+	case upstream.ForwardedProto, upstream.ForwardedHost, upstream.ForwardedMore, upstream.MLProxy:
 		return !x.trusted
+	case upstream.Twin:
+		return !x.trusted || x.req.Hop(f) || x.isKey(f)
 	}
 	return x.req.Hop(f) || x.isKey(f)
 }

@@ -36,7 +36,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 		case outOfDescriptors(err):
 			l.server.counted.Rejected(monitor.RejectDescriptors)
-			if l.server.makeRoom(2) > 0 {
+			if l.server.makeRoom() > 0 {
 				wait = shortWait
 			}
 			time.Sleep(wait)
@@ -74,7 +74,7 @@ func (s *Server) admit(c net.Conn) net.Conn {
 	wrapped := newConn(s, c)
 	reason, full := s.enlist(wrapped)
 	if full && reason == monitor.RejectLimit {
-		full = s.makeRoomFor(wrapped)
+		reason, full = s.makeRoomFor(wrapped)
 	}
 	if full {
 		s.counted.Rejected(reason)

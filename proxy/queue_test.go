@@ -108,6 +108,11 @@ func TestTimeInLineCounts(t *testing.T) {
 	if d := x.answerWithin(); d > 2*time.Second || d < time.Second {
 		t.Errorf("8 s of 10 in line: %v", d)
 	}
+	x.lined = time.Time{}
+	if x.sent = time.Now().Add(-10 * time.Second); x.inTime() {
+		t.Error("after a try that took all of it there is time for another")
+	}
+	x.lined = time.Now().Add(-8 * time.Second)
 	x.upload = &upload{} // whose client takes its time
 	x.sent = x.lined.Add(3 * time.Second)
 	if d := x.answerWithin(); d != 7*time.Second {

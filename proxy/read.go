@@ -143,6 +143,9 @@ func (x *exchange) fill() error { return x.fillWithin(x.bodyIdle()) }
 
 func (x *exchange) fillWithin(limit time.Duration) error {
 	in := &x.conn.in
+	if x.route != nil {
+		limit = x.within(limit)
+	}
 	in.Wire().ReadWithin(limit)
 	err := in.Fill()
 	in.Wire().ReadWithin(0)
@@ -178,7 +181,7 @@ func (x *exchange) bodyFailed(err error) bool {
 	case errors.Is(err, upstream.ErrChunk):
 		return x.refuse(monitor.BadRequest, "the body's chunked framing is malformed")
 	case errors.Is(err, upstream.ErrTimeout) && !x.conn.left():
-		return x.refuse(monitor.RequestTimeout, "no byte of the body came within body_idle_timeout")
+		return x.refuse(monitor.RequestTimeout, "no byte of the body came within body_idle_timeout, or not all of it within max_duration")
 	case errors.Is(err, errTooLarge):
 		return x.refuse(monitor.BodyTooLarge, err.Error())
 	}

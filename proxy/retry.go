@@ -48,7 +48,7 @@ func (x *exchange) permits(wrong string) bool {
 }
 
 // inTime says that another try would have any time to be answered in.
-func (x *exchange) inTime() bool { return x.answerWithin() > time.Nanosecond }
+func (x *exchange) inTime() bool { return x.left() > time.Nanosecond }
 
 func (x *exchange) spend() bool {
 	if x.route.Retries.Spend() {

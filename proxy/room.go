@@ -3,57 +3,96 @@ package proxy
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
+
+	"mlproxy/monitor"
 )
 
 // retireAfter is how long a connection must have waited before another may take its place.
 const retireAfter = 300 * time.Millisecond
 
-// makeRoom closes one in so many of the connections that wait for a request, for want of room for the next one, and says how many that were.
-func (s *Server) makeRoom(oneIn int) int {
+// makeRoom closes half of the connections that wait for a request, for want of a descriptor for the next one, and says how many that were.
+func (s *Server) makeRoom() (n int) {
+	idle := s.idle()
+	for _, c := range idle[:(len(idle)+1)/2] {
+		if c.retire(0, retireAfter) {
+			n++
+		}
+	}
+	s.counted.Evicted(n)
+	return n
+}
+
+// idle are the connections that have waited for a while, the most dispensable first: those that have never carried an exchange, then those that
+// have waited longest.
+func (s *Server) idle() (all []*conn) {
 	now := s.opt.Watch.Now()
-	var idle []*conn
 	s.each(func(c *conn) {
 		if since := c.waiting.Load(); since > 0 && time.Duration(now-since) > retireAfter {
-			idle = append(idle, c)
+			all = append(all, c)
 		}
 	})
-	idle = dispensable(idle, oneIn)
-	for _, c := range idle {
-		c.retire(0, retireAfter)
-	}
-	return len(idle)
+	slices.SortFunc(all, moreDispensable)
+	return all
 }
 
-// makeRoomFor is makeRoom for c, which finds limits.max_connections open, and enlists it. To look for whom to close takes a while, so that it is
-// done now and then only: a crowd that does not wait keeps its places.
-func (s *Server) makeRoomFor(c *conn) (full bool) {
-	now, last := s.opt.Watch.Now(), s.crowded.Load()
-	if now-last < int64(lookEvery) || !s.crowded.CompareAndSwap(last, now) || s.makeRoom(16) == 0 {
-		return true
+func moreDispensable(a, b *conn) int {
+	switch used := a.used.Load(); {
+	case used == b.used.Load():
+		return cmp.Compare(a.waiting.Load(), b.waiting.Load())
+	case used:
+		return 1
 	}
-	for range 10 { // they close by themselves, which is soon
-		if _, full = s.enlist(c); !full {
+	return -1
+}
+
+// waitingRoom holds those that give way next when limits.max_connections are open. Whom to close is looked for now and then only: a crowd
+// that does not wait keeps its places, and costs little.
+type waitingRoom struct {
+	mu     sync.Mutex
+	next   []*conn
+	looked int64 // watch time
+}
+
+const (
+	lookEvery  = 100 * time.Millisecond
+	lookedOut  = 256 // connections, at a look
+	yieldTries = 10  // to get the place of one that gave way
+)
+
+// makeRoomFor has another connection give way to c, which finds limits.max_connections open, and enlists c. Otherwise it says which limit is full.
+func (s *Server) makeRoomFor(c *conn) (reason monitor.RejectReason, full bool) {
+	if !s.evict() {
+		return monitor.RejectLimit, true
+	}
+	for range yieldTries {
+		if reason, full = s.enlist(c); !full || reason != monitor.RejectLimit {
 			break
 		}
-		time.Sleep(shortWait)
+		time.Sleep(shortWait) // the other closes by itself, which is soon
 	}
-	return full
+	return reason, full
 }
 
-// lookEvery is how often it is looked for connections that could give way to others.
-const lookEvery = 100 * time.Millisecond
-
-// dispensable is one in so many of those that wait, rounded up: first those that have never carried an exchange, then those that have waited longest.
-func dispensable(idle []*conn, oneIn int) []*conn {
-	slices.SortFunc(idle, func(a, b *conn) int {
-		switch used := a.used.Load(); {
-		case used == b.used.Load():
-			return cmp.Compare(a.waiting.Load(), b.waiting.Load())
-		case used:
-			return 1
+// evict closes the connection that can be dispensed with best, if there is one.
+func (s *Server) evict() bool {
+	room := &s.waiting
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	if now := s.opt.Watch.Now(); len(room.next) == 0 && now-room.looked >= int64(lookEvery) {
+		idle := s.idle()
+		if room.next = slices.Clone(idle[:min(len(idle), lookedOut)]); len(room.next) == len(idle) {
+			room.looked = now // there is nobody else
 		}
-		return -1
-	})
-	return idle[:(len(idle)+oneIn-1)/oneIn]
+	}
+	for len(room.next) > 0 {
+		c := room.next[0]
+		room.next = slices.Delete(room.next, 0, 1)
+		if c.retire(0, retireAfter) {
+			s.counted.Evicted(1)
+			return true
+		}
+	}
+	return false
 }

@@ -2,13 +2,14 @@ package proxy
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"mlproxy/config"
+	"mlproxy/monitor"
 )
 
 func TestDispensable(t *testing.T) {
@@ -25,23 +26,25 @@ func TestDispensable(t *testing.T) {
 			c.used.Store(w.used)
 			idle = append(idle, c)
 		}
+		slices.SortFunc(idle, moreDispensable)
 		var got []int64
-		for _, c := range dispensable(idle, 2) {
+		for _, c := range idle {
 			got = append(got, c.waiting.Load())
 		}
 		if fmt.Sprint(got) != want {
-			t.Errorf("%v: those since %v go, want %s", of, got, want)
+			t.Errorf("%v: they go as %v, want %s", of, got, want)
 		}
 	}
 	f("[]")
 	f("[7]", waiting{7, true})
-	f("[3]", waiting{5, false}, waiting{3, false})
-	f("[2 9]", waiting{1, true}, waiting{9, false}, waiting{2, false}, waiting{3, true})
-	f("[9 1]", waiting{3, true}, waiting{9, false}, waiting{1, true})
+	f("[3 5]", waiting{5, false}, waiting{3, false})
+	f("[2 9 1 3]", waiting{1, true}, waiting{9, false}, waiting{2, false}, waiting{3, true})
+	f("[9 1 3]", waiting{3, true}, waiting{9, false}, waiting{1, true})
 }
 
-// At limits.max_connections the next client takes the place of one that only waits; one that is at work keeps its own.
+// At limits.max_connections each new client takes the place of one connection that only waits; who is at work keeps its own.
 func TestIdleConnectionsGiveWay(t *testing.T) {
+	const idles, crowd = 20, 12
 	model, front := listen(t), listen(t)
 	arrived, answer := make(chan struct{}, 8), make(chan struct{})
 	go http.Serve(model, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { //nolint:errcheck // ends with its listener
@@ -51,41 +54,49 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		}
 	}))
 	cfg := plainConfig(model.Addr().String(), &config.Route{Split: config.Weights{"stable": 1}})
-	cfg.Limits.MaxConnections = 2
-	startProxy(t, cfg, front)
-	busy, idle := dial(t, front), dial(t, front)
-	sendSlow(t, busy)
+	cfg.Limits.MaxConnections = 1 + idles
+	var registry *monitor.Registry
+	startProxy(t, cfg, front, func(o *Options) { registry = o.Registry })
+	busy := dial(t, front)
+	if _, err := busy.Write([]byte("GET /v2/models/iris/x?slow HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
 	<-arrived
-	send(t, idle)
-	_ = receive(t, idle)
+	idle := make([]net.Conn, idles)
+	for i := range idle {
+		idle[i] = dial(t, front)
+		send(t, idle[i])
+		_ = receive(t, idle[i])
+	}
 
-	next := dial(t, front)
-	send(t, next)
-	refused := receive(t, next) // at once: the idle one has not waited for long
-	for deadline := time.Now().Add(10 * time.Second); refused.StatusCode == 503 && time.Now().Before(deadline); refused = receive(t, next) {
-		if refused.Header.Get("X-MLProxy-Error") != "overloaded" || refused.Header.Get("Retry-After") == "" || !refused.Close {
-			t.Fatalf("a client too many is told %v", refused.Header)
+	evicted := func() float64 { return counted(t, registry, "mlproxy_connections_evicted_total") }
+	for deadline := time.Now().Add(10 * time.Second); ; { // at first none of the idle ones has waited for long
+		c := dial(t, front)
+		send(t, c)
+		r := receive(t, c)
+		_ = c.Close()
+		if r.StatusCode == 200 {
+			break
 		}
-		_ = next.Close()
-		next = dial(t, front)
-		send(t, next)
+		if r.Header.Get("X-MLProxy-Error") != "overloaded" || r.Header.Get("Retry-After") == "" || !r.Close || time.Now().After(deadline) {
+			t.Fatalf("a client too many is told %d %v", r.StatusCode, r.Header)
+		}
 	}
-	if refused.StatusCode != 200 {
-		t.Errorf("the next client is told %d for 10 s", refused.StatusCode)
+	if n := evicted(); n < 1 || n > 4 {
+		t.Errorf("%v connections are closed for one client", n)
 	}
-	_ = idle.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if n, err := idle.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("the idle connection: %d bytes, %v", n, err)
+	others := make([]net.Conn, crowd)
+	for i := range others {
+		others[i] = dial(t, front)
+		send(t, others[i])
+	}
+	for i, c := range others {
+		if r := receive(t, c); r.StatusCode != 200 {
+			t.Errorf("client %d of a crowd is told %d", i, r.StatusCode)
+		}
 	}
 	answer <- struct{}{}
 	if r := receive(t, busy); r.StatusCode != 200 {
 		t.Errorf("the one that was at work: %d", r.StatusCode)
-	}
-}
-
-func sendSlow(t *testing.T, c net.Conn) {
-	t.Helper()
-	if _, err := c.Write([]byte("GET /v2/models/iris/x?slow HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -51,9 +51,9 @@ type Server struct {
 	draining  atomic.Bool
 	inFlight  atomic.Int64 // exchanges, as far as limits.max_in_flight bounds them
 	tunnels   tunnels
-	failures  hush         // of TLS handshakes
-	crowded   atomic.Int64 // watch time when it was last looked for idle connections, for want of room
-	swept     int64        // watch time of the last sweep; the watch's goroutine alone uses it
+	failures  hush // of TLS handshakes
+	waiting   waitingRoom
+	swept     int64 // watch time of the last sweep; the watch's goroutine alone uses it
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{}

@@ -130,6 +130,15 @@ func (e *Endpoint) hangs(t *Try, outcome error) error {
 	return outcome
 }
 
+// hurry is how long a try that insists may wait for an answer; 0 = as long as any. It is shorter where others wait in vain, and mlproxy's own
+// questions had no answer either.
+func (e *Endpoint) hurry() time.Duration {
+	if !e.health.Mute() {
+		return 0
+	}
+	return e.gate.hurry(e.watch.Now(), e.latency.usual())
+}
+
 // Acquire lends a connection: the warmest kept one that is still quiet, else a new one. fresh asks for a new one, as
 // after [ErrStale]. Errors are [ErrFull], [ErrConnect], and [ErrAborted] when patience, which may be nil, was lost with the client.
 func (e *Endpoint) Acquire(o *Options, fresh bool, patience Patience) (*Conn, error) {

@@ -77,7 +77,7 @@ func (l *load) silentFor(silence, usual time.Duration) bool {
 	return usual > 0 && silence > max(hangsAfter, hangsTimes*usual) && l.spared.Load() == 0
 }
 
-// hurry is how long one more may wait for an answer of an endpoint that is known to be unfit and has been silent while others wait: so many
+// hurry is how long one more may wait for an answer of an endpoint that is known to be mute and has been silent while others wait: so many
 // times what its answers took, and no less than hurryFor; 0 = it is not silent, and there is no such limit.
 func (l *load) hurry(now int64, usual time.Duration) time.Duration {
 	if !l.silentFor(time.Duration(now-l.heard.Load()), usual) {

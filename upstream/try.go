@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"mlproxy/health"
@@ -22,12 +23,15 @@ type Try struct {
 	Path []byte
 
 	run      func(*health.Trial) error // witnessed, bound once
+	line     Patience                  // inLine, bound once
 	endpoint *Endpoint
 	conn     *Conn // to be given back
 	options  *Options
 	fresh    bool
 	insists  bool
-	hurried  bool  // it had less time, for its endpoint is silent
+	hurried  bool  // it had less time, for its endpoint is mute
+	late     bool  // it had less time, for that of its route was nearly over
+	lined    bool  // it stood in line
 	began    int64 // watch time
 	trial    *health.Trial
 	wasTrial bool
@@ -40,9 +44,10 @@ type Try struct {
 // endpoint. The error is Carry's, or says why there was no connection: [ErrOpen], [ErrFull], [ErrConnect].
 func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	if t.run == nil {
-		t.run = t.witnessed
+		t.run, t.line = t.witnessed, t.inLine
 	}
-	t.endpoint, t.options, t.fresh, t.insists, t.hurried, t.wasTrial, t.uploads, t.status, t.err = e, o, fresh, insist, false, false, false, 0, nil
+	t.endpoint, t.options, t.fresh, t.insists, t.status, t.err = e, o, fresh, insist, 0, nil
+	t.hurried, t.late, t.lined, t.wasTrial, t.uploads = false, false, false, false, false
 	admit := e.health.Do
 	if insist {
 		admit = e.health.Insist
@@ -53,22 +58,25 @@ func (t *Try) Do(e *Endpoint, o *Options, fresh, insist bool) error {
 	return t.err
 }
 
-// Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back, or insists on one that is
-// silent; 0 = it does neither.
+// Limit is how long the try may wait for the head of an answer when it decides whether the endpoint comes back, or insists on one of which
+// nothing has come for long; 0 = it does neither.
 func (t *Try) Limit() time.Duration {
 	limit := t.trial.Limit()
 	if !t.insists {
 		return limit
 	}
-	hurry := t.endpoint.gate.hurry(t.endpoint.watch.Now(), t.endpoint.latency.usual())
+	hurry := t.endpoint.hurry()
 	if hurry > 0 && (limit == 0 || hurry < limit) {
 		limit, t.hurried = hurry, true
 	}
 	return limit
 }
 
-// Hurried says that the last try had less time than others, for its endpoint is unfit and silent.
+// Hurried says that the last try had less time than others, for its endpoint is mute.
 func (t *Try) Hurried() bool { return t.hurried }
+
+// Late says that the try has much less time than its route allows, since most of that is over: that no answer comes in it is not the endpoint's doing.
+func (t *Try) Late() { t.late = true }
 
 // Trial says that the last try decides, or decided, whether the endpoint comes back.
 func (t *Try) Trial() bool { return t.wasTrial }
@@ -107,6 +115,7 @@ func (t *Try) outcome() error {
 		return fmt.Errorf("it answered %d", t.status)
 	case t.err == nil && t.status >= 400 && t.status < 500:
 		return health.ErrExcluded
+	case t.late && errors.Is(t.err, ErrTimeout):
 	case t.err == nil, blames(t.err):
 		return t.err
 	}
@@ -124,7 +133,11 @@ func blames(err error) bool {
 }
 
 func (t *Try) borrowed() error {
-	c, err := t.endpoint.Acquire(t.options, t.fresh, t.Patience)
+	c, err := t.endpoint.Acquire(t.options, t.fresh, t.line)
+	if t.lined { // which was no waiting for an answer
+		t.began = t.endpoint.watch.Now()
+		t.trial.Sent()
+	}
 	if err != nil {
 		return err
 	}
@@ -132,6 +145,16 @@ func (t *Try) borrowed() error {
 	again, err := t.Carry(c)
 	t.GiveBack(again && err == nil)
 	return err
+}
+
+// inLine is the exchange's patience. What it stands there for is not the endpoint's doing.
+func (t *Try) inLine() (atMost time.Duration, left <-chan struct{}) {
+	t.lined = true
+	t.trial.Sends()
+	if t.Patience == nil {
+		return math.MaxInt64, nil
+	}
+	return t.Patience()
 }
 
 // GiveBack releases the connection, once: when Carry returns, or earlier by Carry itself when it has all of the answer and will not touch

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,7 +57,9 @@ func TestTryTellsHealth(t *testing.T) {
 // silent is an endpoint whose answers took 3 ms, and whose breaker five failures in a row open, or one silence. Its clock stands.
 func silent(t *testing.T) (*Endpoint, *Options) {
 	t.Helper()
-	e := endpoint(t, serve(t).url)
+	url := serve(t).url
+	e := newEndpoint(url, NewWatch(), health.NewState(health.Name{Endpoint: url}, nil))
+	t.Cleanup(e.close)
 	o := &Options{ConnectTimeout: 5 * time.Second, Breaker: Breaker{ConsecutiveFailures: 5, OpenFor: time.Hour, FailureStatus: []int{503}, Knock: &Knock{}}}
 	e.Health().Configure(o.Breaker, nil)
 	prober := health.NewProber(func(health.Transition) {}) // that does not run: it is there to be asked for
@@ -124,7 +129,24 @@ func TestSilenceOpensTheBreaker(t *testing.T) {
 	})
 }
 
-// A try that insists on an endpoint which has been silent waits for less; all others wait for as long as the route says.
+// mute has mlproxy's own questions to the endpoint, which never answers, be over.
+func mute(t *testing.T, e *Endpoint, o *Options) {
+	t.Helper()
+	e.Health().Configure(o.Breaker, &Check{Path: "/", Timeout: 10 * time.Millisecond, Fall: 1})
+	prober := health.NewProber(func(health.Transition) {})
+	prober.Add(e.Health())
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { prober.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	for deadline := time.Now().Add(10 * time.Second); !e.Health().Mute(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("no probe fails")
+		}
+	}
+}
+
+// A try that insists on an endpoint which answers nobody, mlproxy neither, waits for less; all others wait for as long as the route says.
 func TestInsistingOnTheSilent(t *testing.T) {
 	f := func(what string, want time.Duration, insist bool, before func(e *Endpoint, o *Options)) {
 		t.Helper()
@@ -140,26 +162,42 @@ func TestInsistingOnTheSilent(t *testing.T) {
 			t.Errorf("%s: it has %v, hurried %v", what, got, try.Hurried())
 		}
 	}
-	never := func(*Endpoint, *Options) {}
 	gaveUp := func(e *Endpoint, o *Options) { waits(e, o, 2*time.Second, ErrTimeout) }
-	f("one that was heard of", 0, true, never)
-	f("silent", 400*time.Millisecond, true, gaveUp)
-	f("silent, slow as ever", 2*time.Second, true, func(e *Endpoint, o *Options) {
+	othersWait := func(e *Endpoint, _ *Options) { e.gate.begin(0); e.watch.now.Add(int64(time.Second)) }
+	whenMute := func(then func(*Endpoint, *Options)) func(*Endpoint, *Options) {
+		return func(e *Endpoint, o *Options) { mute(t, e, o); then(e, o) }
+	}
+	f("no answer, and nobody waited", 0, true, whenMute(func(e *Endpoint, _ *Options) { e.watch.now.Add(int64(time.Hour)) }))
+	f("others wait", 400*time.Millisecond, true, whenMute(othersWait))
+	f("others wait, and no probe failed", 0, true, othersWait)
+	f("others wait, for no more than usual", 0, true, whenMute(func(e *Endpoint, o *Options) {
 		e.Observe(200 * time.Millisecond)
-		waits(e, o, 4*time.Second, ErrTimeout)
-	})
-	f("slow, and not silent for long", 0, true, func(e *Endpoint, o *Options) {
+		othersWait(e, o)
+	}))
+	f("others wait, for more than usual", 2*time.Second, true, whenMute(func(e *Endpoint, o *Options) {
 		e.Observe(200 * time.Millisecond)
-		waits(e, o, time.Second, ErrTimeout)
-	})
-	f("others still wait", 400*time.Millisecond, true, func(e *Endpoint, _ *Options) {
 		e.gate.begin(0)
-		e.watch.now.Add(int64(time.Second))
-	})
-	f("silent, and not insisted on", 0, false, func(e *Endpoint, _ *Options) {
-		e.gate.begin(0)
-		e.watch.now.Add(int64(time.Second))
-	})
-	f("nobody waited", 0, true, func(e *Endpoint, _ *Options) { e.watch.now.Add(int64(time.Hour)) })
-	f("it answered since", 0, true, func(e *Endpoint, o *Options) { gaveUp(e, o); e.gate.heardFrom(e.watch.Now()) })
+		e.watch.now.Add(int64(3 * time.Second))
+	}))
+	f("not insisted on", 0, false, whenMute(othersWait))
+	f("others gave up", 0, true, gaveUp) // which a fit endpoint may have had
+	f("it answered since", 0, true, whenMute(func(e *Endpoint, o *Options) { othersWait(e, o); e.gate.heardFrom(e.watch.Now()) }))
+}
+
+// A try that stood in line, or comes late for another reason, says nothing of the endpoint when its time is over.
+func TestLateTries(t *testing.T) {
+	f := func(what string, err error, open bool, also ...func(*Try, *Conn)) {
+		t.Helper()
+		e, o := silent(t)
+		for range 5 {
+			waits(e, o, 100*time.Millisecond, err, also...)
+		}
+		if got := e.Health().Condition().Breaker == "open"; got != open {
+			t.Errorf("%s: the breaker is open: %v", what, got)
+		}
+	}
+	f("timeouts", ErrTimeout, true)
+	late := func(try *Try, _ *Conn) { try.Late() }
+	f("late timeouts", ErrTimeout, false, late)
+	f("late resets", ErrReset, true, late)
 }

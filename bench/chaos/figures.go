@@ -36,7 +36,7 @@ type figures struct {
 	While  int           `json:"requests_while_broken"`
 	Slow   int           `json:"over_1s"`   // of these
 	P99    time.Duration `json:"p99_ns"`    // of these
-	Late   time.Duration `json:"late_ns"`   // p99 of these, after the grace
+	Late   time.Duration `json:"late_ns"`   // p99 of these, from a second after the grace on
 	Others time.Duration `json:"others_ns"` // p99 of these, of the pool stable
 	Calm   time.Duration `json:"calm_ns"`   // p99 of the requests before
 	Outage time.Duration `json:"outage_ns"` // from the break to the mending
@@ -98,7 +98,7 @@ func (f *figures) count(samples []sample, broke, grace, mended time.Time) {
 			calm = append(calm, s.took)
 		case s.at.Before(mended):
 			tooks = append(tooks, s.took)
-			if !s.at.Before(grace) {
+			if !s.at.Before(grace.Add(time.Second)) {
 				late = append(late, s.took)
 			}
 			if s.pool == "stable" {

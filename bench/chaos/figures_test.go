@@ -33,13 +33,13 @@ func TestCount(t *testing.T) {
 		sent(100*ms, 999*ms, "502"),                          // in the grace
 		{at: broke.Add(3999 * ms), took: 3 * ms, why: "EOF"}, // the same, and no answer
 		sent(4000*ms, ms, "502"),                             // after the grace
-		sent(5000*ms, ms, ""),                                // mended now
+		sent(5000*ms, 2*ms, ""),                              // late
 		sent(5700*ms, ms, "502"), sent(9000*ms, 2000*ms, ""), // slow after the mending does not count
 	}
-	got.count(samples, broke, broke.Add(4*time.Second), broke.Add(5*time.Second))
+	got.count(samples, broke, broke.Add(4*time.Second), broke.Add(5001*ms))
 	want := figures{
 		Requests: 10, Failed: 6, Before: 1, Grace: 4, FailedGrace: 3, After: 2, Unanswered: 1,
-		While: 4, Slow: 1, P99: 1001 * ms, Late: ms, Calm: 8 * time.Second, Outage: 5 * time.Second, Unwell: 700 * ms,
+		While: 5, Slow: 1, P99: 1001 * ms, Late: 2 * ms, Calm: 8 * time.Second, Outage: 5001 * ms, Unwell: 699 * ms,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

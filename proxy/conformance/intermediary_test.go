@@ -264,6 +264,13 @@ func TestTrusted(t *testing.T) {
 			got: []check{value("X-Forwarded-Proto", scheme()), value("X-Forwarded-Host", "a.example")},
 		},
 		{
+			name: "X_Forwarded is theirs to send", rfc: "DESIGN 6 Headers", send: get("X_Forwarded_Foo: 1"), want: "200", got: []check{has("X_Forwarded_Foo: 1")},
+		},
+		{
+			name: "X_Forwarded nominated", rfc: "9110 7.6.1", send: get("Connection: X_Forwarded_Foo", "X_Forwarded_Foo: 1"), want: "200",
+			got: []check{lacks("X_Forwarded_Foo")},
+		},
+		{
 			name: "X-Forwarded nominated", rfc: "RELIABILITY 2",
 			send: get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"), want: "200",
 			got: []check{value("X-Forwarded-For", "1.2.3.4, 127.0.0.1"), value("X-Forwarded-Proto", "https")},

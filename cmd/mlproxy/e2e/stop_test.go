@@ -118,7 +118,7 @@ func refused(address string) error {
 // In shutdown.delay mlproxy says that it is not ready, and serves; a second signal ends it at once, exchanges or not.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	g := newGate(t)
-	r := start(t, simply(g.URL)+"shutdown: {delay: 1h}\nlimits: {read_header_timeout: 300ms}\n")
+	r := start(t, simply(g.URL)+"shutdown: {delay: 1h}\nlimits: {read_header_timeout: 1s}\n")
 	ready := func() int { status, _ := r.call(http.MethodGet, "/-/ready", ""); return status }
 	must(t, equal("ready", ready(), http.StatusOK))
 	cut := make(chan string, 1)
