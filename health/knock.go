@@ -32,6 +32,8 @@ type knock struct {
 	tripped bool   // the breaker has opened, and not closed again
 	// silent is when silence took the endpoint out, or a request last tried it since; zero = failures did.
 	silent time.Time
+	// doubt is a silence of which it is not sure that it is one; 0 = there is none.
+	doubt time.Duration
 	// burnt counts the trials in a row that cost a client its answer.
 	burnt int
 }
@@ -62,6 +64,18 @@ func (s *State) asks() bool {
 	return s.guarded()
 }
 
+// heed takes notice of a silence, or has the prober knock first if that is doubtful.
+func (s *State) heed(b *breaker, course uint64, silence *Silence) {
+	if !silence.Doubtful {
+		b.hangs(course, silence)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.knock.doubt = silence.For
+	s.lookAtOnce()
+}
+
 // silentFor is how long knocks alone decide on an endpoint that silence took out: its path may be one whose answers take longer than a knock waits.
 const silentFor = time.Minute
 
@@ -88,13 +102,13 @@ func (s *State) pause(openFor time.Duration) time.Duration {
 	return openFor << min(s.knock.burnt, mostBackoff)
 }
 
-// knockIfDue asks the endpoint, if a trial waits for that.
+// knockIfDue asks the endpoint, if a trial waits for that, or somebody doubts that it still answers.
 func (s *State) knockIfDue(ctx context.Context, client *http.Client) {
 	s.mu.Lock()
 	k, b, check := s.knock, s.breaker.Load(), s.check
 	course := b.course.Load()
 	s.mu.Unlock()
-	if !k.due {
+	if !k.due && k.doubt == 0 {
 		return
 	}
 	c := k.check(&b.rules, check)
@@ -112,18 +126,24 @@ func (k *knock) check(rules *Breaker, probe *Check) *Check {
 	return c
 }
 
-// answered takes the answer to a knock: a bad one is a trial that failed, a good one lets a request try.
+// answered takes the answer to a knock: a bad one is a trial that failed, a good one lets a request try. That there is none settles a doubt.
 func (s *State) answered(b *breaker, course uint64, c *Check, err error) {
 	s.mu.Lock()
-	due := s.breaker.Load() == b && b.course.Load() == course && s.knock.due
+	current := s.breaker.Load() == b && b.course.Load() == course
+	due, doubt := current && s.knock.due, s.knock.doubt
+	s.knock.doubt = 0
 	if due {
 		s.knock.due, s.knock.lost, s.knock.mute = false, err != nil, unanswered(err)
 		s.judge()
 	}
 	s.unlock()
-	if due && err != nil {
+	switch {
+	case due && err != nil:
 		err = fmt.Errorf("%v: %w", c, err)
 		b.reportTrial(course, err)
+		s.settle(b, err)
+	case current && doubt > 0 && phaseOf(course) == closed && unanswered(err):
+		b.hangs(course, &Silence{For: doubt + c.Timeout})
 		s.settle(b, err)
 	}
 }

@@ -79,6 +79,33 @@ func TestSilenceOpens(t *testing.T) {
 }
 
 // Where silence takes nothing out it is what the exchange's error is.
+// A doubtful silence has the endpoint asked at once: if it says nothing either it is out, and whatever it says keeps it in.
+func TestADoubtIsSettledByAKnock(t *testing.T) {
+	f := func(answer func(string) (int, time.Duration), want ...string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			farm := newFarm()
+			farm.answer = answer
+			p, d := probing(t, farm)
+			s := member(p, "a", knocking, nil)
+			synctest.Wait()
+			d.next()
+			s.Blame([]byte("/predict"))
+			_ = s.Do(func(*Trial) error { return &Silence{For: time.Second, Err: ErrExcluded, Doubtful: true} })
+			is(t, s, "fit closed") // for now
+			after(openFor / 2)
+			if len(want) == 0 {
+				is(t, s, "fit closed")
+			}
+			d.says(t, want...)
+		})
+	}
+	f(func(string) (int, time.Duration) { return 200, time.Hour }, "breaker closed > open: nothing has come of it for 3.5s, and requests were given up")
+	f(always(200))
+	f(always(405))
+	f(always(500)) // which its users are to judge
+}
+
 func TestSilenceWithoutKnocks(t *testing.T) {
 	f := func(of error, want string) {
 		t.Helper()

@@ -20,6 +20,8 @@ var (
 type Silence struct {
 	For time.Duration
 	Err error
+	// Doubtful says that it was one user alone who gave up, and may just be in a hurry: the endpoint is knocked at before anything is done.
+	Doubtful bool
 }
 
 func (s *Silence) Error() string {
@@ -82,7 +84,7 @@ func (p *pass) end(err error) {
 		}
 	case p.trial == nil:
 		if silence, is := errors.AsType[*Silence](err); is && p.state.asks() {
-			p.breaker.hangs(p.course, silence)
+			p.state.heed(p.breaker, p.course, silence)
 			break
 		}
 		p.breaker.report(p.course, err)

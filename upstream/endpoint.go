@@ -123,9 +123,10 @@ func (e *Endpoint) hangs(t *Try, outcome error) error {
 	case !errors.Is(t.err, ErrTimeout):
 		return outcome
 	}
-	now := e.watch.Now()
-	if silence, yes := e.gate.hangs(now, t.began, e.latency.usual(), int64(enough)); yes {
-		return &health.Silence{For: silence, Err: outcome}
+	now, usual := e.watch.Now(), e.latency.usual()
+	silence, sure := e.gate.hangs(now, t.began, usual, int64(enough))
+	if _, one := e.gate.hangs(now, t.began, usual, 1); one {
+		return &health.Silence{For: silence, Err: outcome, Doubtful: !sure}
 	}
 	return outcome
 }

@@ -129,6 +129,33 @@ func TestSilenceOpensTheBreaker(t *testing.T) {
 	})
 }
 
+// One user who gives up raises a doubt, which the prober settles: this endpoint answers nobody.
+func TestOneUserRaisesADoubt(t *testing.T) {
+	e, o := silent(t)
+	o.Breaker.OpenFor = 100 * time.Millisecond // of which a knock waits half
+	told := make(chan health.Transition, 100)
+	s := health.NewState(health.Name{Endpoint: e.url}, func(h health.Transition) { told <- h })
+	e.health = s
+	s.Configure(o.Breaker, nil)
+	prober := health.NewProber(func(health.Transition) {})
+	prober.Add(s)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { prober.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	waits(e, o, 2*time.Second, ErrAborted)
+	for {
+		select {
+		case h := <-told:
+			if h.To == "open" {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody looks after an endpoint that one user gave up on")
+		}
+	}
+}
+
 // mute has mlproxy's own questions to the endpoint, which never answers, be over.
 func mute(t *testing.T, e *Endpoint, o *Options) {
 	t.Helper()
