@@ -108,8 +108,13 @@ func (x *exchange) patience() (atMost time.Duration, left <-chan struct{}) {
 	if x.lined.IsZero() && x.sent.IsZero() {
 		x.lined = x.now()
 	}
-	answer := x.endpoint.Latency()
-	return max(x.left()-answer-answer/2, time.Nanosecond), x.conn.departure()
+	return patienceFor(x.left(), x.endpoint.Latency()), x.conn.departure()
+}
+
+// patienceFor is how long to stand in line with so much time left, for answers that take so long: what leaves one and a half of these. One slow answer
+// makes the endpoint look slow for a while, so that a quarter of the time is risked in any case.
+func patienceFor(left, answer time.Duration) time.Duration {
+	return max(left-answer-answer/2, left/4, time.Nanosecond)
 }
 
 // markSent notes when the request went to a model server first: the route's timeout counts from there, or from when it stood in line.

@@ -96,6 +96,21 @@ func TestClientsLeaveTheLine(t *testing.T) {
 	}
 }
 
+// Who stands in line leaves with time for an answer, and does not leave at once because one answer was slow.
+func TestPatience(t *testing.T) {
+	f := func(left, answer, want time.Duration) {
+		t.Helper()
+		if got := patienceFor(left, answer); got != want {
+			t.Errorf("with %v left for answers of %v: %v, not %v", left, answer, got, want)
+		}
+	}
+	f(time.Second, 0, time.Second)
+	f(time.Second, 200*time.Millisecond, 700*time.Millisecond)
+	f(time.Second, 600*time.Millisecond, 250*time.Millisecond)
+	f(time.Second, time.Minute, 250*time.Millisecond)
+	f(1, time.Minute, 1)
+}
+
 // What a request spent in line is not given to it once more when its turn has come.
 func TestTimeInLineCounts(t *testing.T) {
 	x := &exchange{}

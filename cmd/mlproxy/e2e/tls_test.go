@@ -154,7 +154,7 @@ func TestAuthoritiesChange(t *testing.T) {
 
 // front is the config of a data listener with TLS; section are the keys of tls.
 func front(section, url string) string {
-	return fmt.Sprintf("tls: {%s}\nlimits: {read_header_timeout: 300ms}\n%s", section, simply(url))
+	return fmt.Sprintf("tls: {%s}\nlimits: {read_header_timeout: 2s}\n%s", section, simply(url))
 }
 
 // browser is a client that believes the office's authority.
