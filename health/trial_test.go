@@ -344,24 +344,24 @@ func TestCount(t *testing.T) {
 
 // How long a client takes to send its request says nothing of the endpoint that it is sent to.
 func TestTrialOfASlowClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, d := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
-		trial, end := hold(t, s)
-		trial.Sends()
-		time.Sleep(openFor)
-		synctest.Wait()
-		d.says(t)
+	f := func(then func(t *testing.T, s *State, trial *Trial, end func(error))) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
+			trial, end := hold(t, s)
+			trial.Sends()
+			then(t, s, trial, end)
+		})
+	}
+	f(func(t *testing.T, s *State, trial *Trial, end func(error)) {
+		after(openFor)
 		is(t, s, "fit half-open") // another one may try
 		trial.Sent()
 		end(nil)
 		is(t, s, "fit closed") // it was answered in the end
 	})
-	synctest.Test(t, func(t *testing.T) {
-		s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
-		trial, end := hold(t, s)
-		trial.Sends()
-		time.Sleep(openFor)
-		synctest.Wait()
+	f(func(t *testing.T, s *State, _ *Trial, end func(error)) {
+		after(openFor)
 		end(ErrExcluded) // its client left: that makes no room for two
 		other, endOther := hold(t, s)
 		if other == nil {
@@ -371,16 +371,12 @@ func TestTrialOfASlowClient(t *testing.T) {
 		endOther(nil)
 		is(t, s, "fit closed")
 	})
-	synctest.Test(t, func(t *testing.T) {
-		s, _ := halfOpened(t, Breaker{ConsecutiveFailures: 3}, nil)
-		trial, end := hold(t, s)
-		trial.Sends()
-		time.Sleep(openFor - 1)
+	f(func(t *testing.T, s *State, trial *Trial, end func(error)) {
+		after(openFor - 1)
 		trial.Sent()
-		time.Sleep(openFor - 1)
+		after(openFor - 1)
 		is(t, s, "unfit half-open") // it waits for the answer, as long as any
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
+		after(1)
 		is(t, s, "unfit open")
 		end(nil)
 	})

@@ -117,6 +117,7 @@ func (s *Server) dismiss(c *conn) {
 	}
 	s.mu.Unlock()
 	if known {
+		s.waiting.ended()
 		s.counted.Closed()
 	}
 }

@@ -52,13 +52,14 @@ func moreDispensable(a, b *conn) int {
 type waitingRoom struct {
 	mu     sync.Mutex
 	next   []*conn
-	looked int64 // watch time
+	looked int64         // watch time
+	left   chan struct{} // says that a connection has ended since; has room for one word
 }
 
 const (
-	lookEvery  = 100 * time.Millisecond
-	lookedOut  = 256 // connections, at a look
-	yieldTries = 10  // to get the place of one that gave way
+	lookEvery   = 100 * time.Millisecond
+	lookedOut   = 256                   // connections, at a look
+	yieldWithin = 50 * time.Millisecond // one that gives way has nothing else to do
 )
 
 // makeRoomFor has another connection give way to c, which finds limits.max_connections open, and enlists c. Otherwise it says which limit is full.
@@ -66,13 +67,26 @@ func (s *Server) makeRoomFor(c *conn) (reason monitor.RejectReason, full bool) {
 	if !s.evict() {
 		return monitor.RejectLimit, true
 	}
-	for range yieldTries {
+	late := time.NewTimer(yieldWithin)
+	defer late.Stop()
+	for {
 		if reason, full = s.enlist(c); !full || reason != monitor.RejectLimit {
-			break
+			return reason, full
 		}
-		time.Sleep(shortWait) // the other closes by itself, which is soon
+		select {
+		case <-s.waiting.left:
+		case <-late.C:
+			return s.enlist(c)
+		}
 	}
-	return reason, full
+}
+
+// ended lets who waits for the place of a connection look again.
+func (w *waitingRoom) ended() {
+	select {
+	case w.left <- struct{}{}:
+	default:
+	}
 }
 
 // evict closes the connection that can be dispensed with best, if there is one.

@@ -73,6 +73,7 @@ func New(o Options) *Server {
 		counted:   o.Registry.Connections(),
 		conns:     map[*conn]struct{}{},
 		from:      map[netip.Addr]int{},
+		waiting:   waitingRoom{left: make(chan struct{}, 1)},
 	}
 	s.fast = &fasthttp.Server{
 		Handler:     func(*fasthttp.RequestCtx) {}, // never called: every connection negotiates its protocol
