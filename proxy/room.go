@@ -89,17 +89,17 @@ func (w *waitingRoom) ended() {
 	}
 }
 
-// evict closes the connection that can be dispensed with best, if there is one.
+// evict closes the connection that can be dispensed with best, if there is one: of those found last, else of those there are now.
 func (s *Server) evict() bool {
 	room := &s.waiting
 	room.mu.Lock()
 	defer room.mu.Unlock()
-	if now := s.opt.Watch.Now(); len(room.next) == 0 && now-room.looked >= int64(lookEvery) {
-		idle := s.idle()
-		if room.next = slices.Clone(idle[:min(len(idle), lookedOut)]); len(room.next) == len(idle) {
-			room.looked = now // there is nobody else
-		}
-	}
+	return s.retireNext() || s.lookAround() && s.retireNext()
+}
+
+// retireNext closes the first of those found that still waits.
+func (s *Server) retireNext() bool {
+	room := &s.waiting
 	for len(room.next) > 0 {
 		c := room.next[0]
 		room.next = slices.Delete(room.next, 0, 1)
@@ -109,4 +109,17 @@ func (s *Server) evict() bool {
 		}
 	}
 	return false
+}
+
+// lookAround finds those that could give way, unless that was done a moment ago and there was nobody else.
+func (s *Server) lookAround() bool {
+	room, now := &s.waiting, s.opt.Watch.Now()
+	if now-room.looked < int64(lookEvery) {
+		return false
+	}
+	idle := s.idle()
+	if room.next = slices.Clone(idle[:min(len(idle), lookedOut)]); len(room.next) == len(idle) {
+		room.looked = now
+	}
+	return len(idle) > 0
 }

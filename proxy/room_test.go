@@ -1,15 +1,19 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"mlproxy/config"
 	"mlproxy/monitor"
+	"mlproxy/router"
 )
 
 func TestDispensable(t *testing.T) {
@@ -98,5 +102,45 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	answer <- struct{}{}
 	if r := receive(t, busy); r.StatusCode != 200 {
 		t.Errorf("the one that was at work: %d", r.StatusCode)
+	}
+}
+
+// Those that were found for an earlier crowd may have gone since: then it is looked who is there now.
+func TestEvictionLooksAgain(t *testing.T) {
+	cfg := plainConfig("127.0.0.1:1", &config.Route{Split: config.Weights{"stable": 1}})
+	registry := monitor.New()
+	estate := router.NewEstate(registry)
+	table, err := router.Compile(cfg, estate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables router.Router
+	tables.Swap(table)
+	watch := estate.Endpoints.Watch()
+	s := New(Options{Router: &tables, Registry: registry, Watch: watch})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { estate.Endpoints.Run(ctx) })
+	front := listen(t)
+	dial(t, front)
+	accepted, err := front.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newConn(s, accepted)
+	if _, full := s.enlist(c); full {
+		t.Fatal("it is full")
+	}
+	running.Go(func() { c.await(); _ = c.Close() })
+	t.Cleanup(func() { c.wire.CutRead(); stop(); running.Wait() })
+	for since := int64(0); since <= 0 || time.Duration(watch.Now()-since) <= retireAfter; since = c.waiting.Load() {
+		runtime.Gosched()
+	}
+	s.waiting.next = []*conn{{server: s}} // which waits for nothing any more
+	if !s.evict() {
+		t.Error("an idle connection is not found")
+	}
+	if s.evict() {
+		t.Error("it is found twice")
 	}
 }
