@@ -143,7 +143,7 @@ func (x *exchange) fill() error { return x.fillWithin(x.bodyIdle()) }
 
 func (x *exchange) fillWithin(limit time.Duration) error {
 	in := &x.conn.in
-	if x.route != nil {
+	if x.route != nil && !x.seen.Sent { // later max_duration is the model server's connection's
 		limit = x.within(limit)
 	}
 	in.Wire().ReadWithin(limit)
